@@ -1,0 +1,175 @@
+import type { KeyObject } from 'node:crypto'
+import type { Happening } from './event.ts'
+import { countable, type Decision, signDecision, signGrant, verifyDecision } from './grant.ts'
+import { type Incident, type Proposal, proposalOf, riskOf, stepOf } from './incident.ts'
+import { nextProposalId } from './notice.ts'
+import { digest, type Subject } from './plan.ts'
+import {
+  approverNames,
+  humanOf,
+  type Person,
+  type Policy,
+  refusePerson,
+  requirement,
+  selfApprovalAllowed,
+  standing,
+} from './policy.ts'
+import type { Reason } from './reason.ts'
+import { allow, type Ruling, refuse } from './rule.ts'
+
+/** A plan came back from a worker. It must be about what was asked for. */
+export function planReady(
+  incident: Incident,
+  id: string,
+  result: { subject: Subject } | { refused: string } | { failed: string },
+): Ruling {
+  const proposal = proposalOf(incident, id)
+  if (!proposal) return refuse('no_such_proposal')
+  if (proposal.status !== 'planning') return allow()
+  if ('refused' in result) return allow({ type: 'plan.refused', proposal: id, reason: result.refused })
+  if ('failed' in result) return allow({ type: 'plan.failed', proposal: id, error: result.failed })
+  return allow({ type: 'plan.made', proposal: id, subject: result.subject, digest: digest(result.subject) })
+}
+
+export type DecideIntent = Readonly<{
+  proposal: string
+  /** What the pressed button carried. */
+  digest: string
+  verdict: 'approve' | 'reject'
+  reason: string
+  person: Person
+  /** ISO time of the click. */
+  at: string
+}>
+
+/** Whether this person may press this button now; a modal is opened only if so. Everything but the reason's text. */
+export function mayDecide(incident: Incident, intent: Omit<DecideIntent, 'reason'>, policy: Policy): Reason | null {
+  const proposal = proposalOf(incident, intent.proposal)
+  if (!proposal) return 'no_such_proposal'
+  const { person, verdict } = intent
+  const stranger = refusePerson(person)
+  if (stranger) return stranger
+  if (standing(policy, approverNames(policy, incident.playbook), person, Date.parse(intent.at)).length === 0)
+    return 'not_an_approver'
+  if (proposal.status === 'expired') return 'proposal_expired'
+  if (proposal.status === 'withdrawn') return 'incident_resolved'
+  if (proposal.status !== 'open')
+    return proposal.decisions.length > 0 || proposal.grant ? 'already_decided' : 'not_open'
+  if (isExpired(proposal, policy, Date.parse(intent.at))) return 'proposal_expired'
+  if (intent.digest !== proposal.digest || digest(proposal.subject) !== proposal.digest) return 'digest_changed'
+  if (verdict === 'reject') return null
+  const human = humanOf(policy, person.user)
+  if (proposal.decisions.some((d) => humanOf(policy, d.user) === human)) return 'same_human'
+  const asked = proposal.requestedBy?.user
+  if (asked && humanOf(policy, asked) === human && !selfApprovalAllowed(policy, riskOf(incident, proposal)))
+    return 'self_approval'
+  return null
+}
+
+/** A person decides. The decision that completes the quorum carries the grant with it, in the same append. */
+export function decide(incident: Incident, intent: DecideIntent, policy: Policy, keys: Keys): Ruling {
+  const proposal = proposalOf(incident, intent.proposal)
+  const no = mayDecide(incident, intent, policy)
+  if (no || !proposal?.digest) return refuse(no ?? 'no_such_proposal')
+  const need = requirement(policy, riskOf(incident, proposal))
+  const reason = intent.reason.trim()
+  if (need.reason && reason === '') return refuse('reason_required')
+  if (!proposal.decisions.every((d) => verifyDecision(d, keys.publicKey))) return refuse('decision_forged')
+  const decision: Decision = {
+    incident: incident.id,
+    proposal: proposal.id,
+    digest: proposal.digest,
+    verdict: intent.verdict,
+    user: intent.person.user,
+    name: intent.person.name,
+    via: standing(policy, approverNames(policy, incident.playbook), intent.person, Date.parse(intent.at)),
+    reason,
+    at: intent.at,
+  }
+  const signed = signDecision(decision, keys.privateKey)
+  const events: Happening[] = [{ type: 'proposal.decided', decision: signed }]
+  const approvals = countable([...proposal.decisions, signed], proposal.digest, policy)
+  if (intent.verdict === 'approve' && approvals.length >= need.quorum) {
+    const grant = {
+      incident: incident.id,
+      proposal: proposal.id,
+      digest: proposal.digest,
+      approvals,
+      issuedAt: intent.at,
+      expiresAt: new Date(Date.parse(intent.at) + policy.grantMinutes * 60_000).toISOString(),
+    }
+    events.push({ type: 'proposal.granted', grant: signGrant(grant, keys.privateKey) })
+  }
+  return allow(...events)
+}
+
+/** The bot's Ed25519 pair. */
+export type Keys = Readonly<{ privateKey: KeyObject; publicKey: KeyObject }>
+
+/** Whether an open proposal has waited too long. */
+export const isExpired = (proposal: Proposal, policy: Policy, now: number): boolean =>
+  proposal.plannedAt !== null && now >= Date.parse(proposal.plannedAt) + policy.proposalMinutes * 60_000
+
+/** What time alone brings: a proposal expires, a grant that no worker took lapses, a waiting one is mentioned once more. */
+export function elapse(incident: Incident, policy: Policy, now: number): Ruling {
+  return allow(
+    ...incident.proposals.flatMap((p): Happening[] => {
+      if (p.status === 'open' && isExpired(p, policy, now)) return [{ type: 'proposal.expired', proposal: p.id }]
+      if (p.status === 'granted' && p.grant && now >= Date.parse(p.grant.expiresAt))
+        return [{ type: 'proposal.expired', proposal: p.id }]
+      const half = p.plannedAt !== null && now >= Date.parse(p.plannedAt) + policy.proposalMinutes * 30_000
+      if (p.status === 'open' && half && !p.reminded) return [{ type: 'proposal.reminded', proposal: p.id }]
+      return []
+    }),
+  )
+}
+
+/**
+ * A person says what becomes of a run whose end is not known. `resume` asks for a new plan of the same step, which
+ * needs its own approval; the steps that are known to have landed are not done again.
+ */
+export function settle(
+  incident: Incident,
+  intent: {
+    proposal: string
+    choice: 'done' | 'resume' | 'abandon'
+    person: Person
+    reason: string
+    at: string
+  },
+  policy: Policy,
+): Ruling {
+  const proposal = proposalOf(incident, intent.proposal)
+  if (!proposal?.run) return refuse('no_such_proposal')
+  const no = refusePerson(intent.person)
+  if (no) return refuse(no)
+  if (standing(policy, approverNames(policy, incident.playbook), intent.person, Date.parse(intent.at)).length === 0)
+    return refuse('not_an_approver')
+  if (proposal.status !== 'unknown') return refuse('not_unknown')
+  if (intent.reason.trim() === '') return refuse('reason_required')
+  const by = { user: intent.person.user, name: intent.person.name }
+  const settled = {
+    type: 'run.settled',
+    proposal: proposal.id,
+    choice: intent.choice,
+    by,
+    reason: intent.reason,
+  } as const
+  if (intent.choice !== 'resume') return allow(settled)
+  if (!stepOf(incident, proposal.step)?.call) return refuse('no_such_step')
+  return allow(settled, {
+    type: 'proposal.requested',
+    proposal: nextProposalId(incident),
+    step: proposal.step,
+    params: proposal.params as Record<string, never>,
+    by,
+    resumes: { proposal: proposal.id, done: landedSteps(proposal) },
+  })
+}
+
+/** Steps of a run that are known to have landed: their result is stored, or the probe found them. */
+export function landedSteps(proposal: Proposal): string[] {
+  const done = Object.entries(proposal.run?.steps ?? {}).flatMap(([id, s]) => (s.status === 'done' ? [id] : []))
+  const found = (proposal.run?.findings ?? []).filter((f) => f.landed === 'yes').map((f) => f.step)
+  return [...new Set([...(proposal.resumes?.done ?? []), ...done, ...found])]
+}

@@ -1,0 +1,101 @@
+import { type KeyObject, sign, verify } from 'node:crypto'
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import type { Risk } from './command.ts'
+import { humanOf, type Policy, requirement, selfApprovalAllowed, standing } from './policy.ts'
+import type { Reason } from './reason.ts'
+
+/** One person's say on one plan digest, signed by the bot that read the click. */
+export const Decision = z.object({
+  incident: z.string(),
+  proposal: z.string(),
+  digest: z.string(),
+  verdict: z.enum(['approve', 'reject']),
+  user: z.string(),
+  name: z.string(),
+  /** How the user was an approver at the click, see `standing`. */
+  via: z.array(z.string()),
+  reason: z.string(),
+  at: z.iso.datetime(),
+})
+export type Decision = z.infer<typeof Decision>
+
+const Signature = z.base64url()
+export const SignedDecision = Decision.extend({ signature: Signature })
+export type SignedDecision = z.infer<typeof SignedDecision>
+
+/** The signed approval of one plan digest: the only thing that a worker obeys. */
+export const Grant = z.object({
+  incident: z.string(),
+  proposal: z.string(),
+  digest: z.string(),
+  approvals: z.array(SignedDecision).min(1),
+  issuedAt: z.iso.datetime(),
+  expiresAt: z.iso.datetime(),
+  signature: Signature,
+})
+export type Grant = z.infer<typeof Grant>
+
+const bytes = (purpose: 'decision' | 'grant', value: unknown) =>
+  Buffer.from(`keyturn/${purpose}/v1\n${canonicalize(value)}`)
+
+/** Signs with the bot's Ed25519 private key. */
+export function signDecision(decision: Decision, key: KeyObject): SignedDecision {
+  return { ...decision, signature: sign(null, bytes('decision', decision), key).toString('base64url') }
+}
+
+/** Whether the bot with this public key signed exactly this decision. */
+export function verifyDecision({ signature, ...decision }: SignedDecision, key: KeyObject): boolean {
+  return verify(null, bytes('decision', decision), key, Buffer.from(signature, 'base64url'))
+}
+
+/** Signs with the bot's Ed25519 private key. */
+export function signGrant(grant: Omit<Grant, 'signature'>, key: KeyObject): Grant {
+  return { ...grant, signature: sign(null, bytes('grant', grant), key).toString('base64url') }
+}
+
+/** The approvals among some decisions that count: signed, on this digest, one a human. */
+export function countable(decisions: readonly SignedDecision[], digest: string, policy: Policy): SignedDecision[] {
+  const seen = new Set<string>()
+  return decisions.filter((d) => {
+    const human = humanOf(policy, d.user)
+    if (d.verdict !== 'approve' || d.digest !== digest || seen.has(human)) return false
+    seen.add(human)
+    return true
+  })
+}
+
+/**
+ * Checks a grant as if nothing but the key and the worker's own policy could be trusted. Membership in a user group
+ * was read by the bot at the click; the worker checks that its policy names that group.
+ */
+export function verifyGrant(
+  { signature, ...grant }: Grant,
+  expected: {
+    key: KeyObject
+    policy: Policy
+    approvers: readonly string[]
+    risk: Risk
+    incident: string
+    proposal: string
+    digest: string
+    requestedBy: string | null
+    now: number
+  },
+): Reason | null {
+  const { key, policy, risk } = expected
+  if (!verify(null, bytes('grant', grant), key, Buffer.from(signature, 'base64url'))) return 'grant_forged'
+  if (grant.incident !== expected.incident || grant.proposal !== expected.proposal) return 'grant_forged'
+  if (grant.digest !== expected.digest) return 'digest_changed'
+  if (expected.now >= Date.parse(grant.expiresAt)) return 'grant_expired'
+  const about = (d: SignedDecision) => d.incident === grant.incident && d.proposal === grant.proposal
+  if (!grant.approvals.every((d) => about(d) && verifyDecision(d, key))) return 'decision_forged'
+  const need = requirement(policy, risk)
+  const approvals = countable(grant.approvals, grant.digest, policy).filter((d) => {
+    const usergroups = d.via.flatMap((via) => via.split('/usergroup:').slice(1))
+    const entitled = standing(policy, expected.approvers, { user: d.user, usergroups }, Date.parse(d.at))
+    const self = expected.requestedBy !== null && humanOf(policy, d.user) === humanOf(policy, expected.requestedBy)
+    return entitled.length > 0 && (!self || selfApprovalAllowed(policy, risk)) && (!need.reason || d.reason !== '')
+  })
+  return approvals.length >= need.quorum ? null : 'quorum_short'
+}

@@ -1,0 +1,307 @@
+import { type Alert, common, type Labels } from './alert.ts'
+import type { Check, Evidence, Finding, Risk } from './command.ts'
+import type { Entry, Happening, HappeningOf } from './event.ts'
+import type { Grant, SignedDecision } from './grant.ts'
+import type { Subject } from './plan.ts'
+import type { Playbook, Step } from './playbook.ts'
+
+type By = { user: string; name: string }
+
+export type ProposalStatus =
+  | 'planning'
+  | 'refused'
+  | 'plan_failed'
+  | 'open'
+  | 'rejected'
+  | 'expired'
+  | 'withdrawn'
+  | 'granted'
+  | 'running'
+  | 'succeeded'
+  | 'failed'
+  | 'cancelled'
+  | 'unknown'
+  | 'settled'
+
+export type StepRecord = { status: 'running' | 'done'; startedAt: string; doneAt: string | null; result: unknown }
+
+/** One execution of a granted plan. */
+export type Run = {
+  worker: string
+  startedAt: string
+  endedAt: string | null
+  steps: Record<string, StepRecord>
+  cancelledBy: By | null
+  message: string
+  checks: Check[]
+  findings: (Finding & { step: string })[]
+  settled: (Pick<HappeningOf<'run.settled'>, 'choice' | 'by' | 'reason'> & { at: string }) | null
+}
+
+/** A step with its parameters filled in, its plan, and the state of its decision. */
+export type Proposal = {
+  id: string
+  step: string
+  params: Record<string, unknown>
+  status: ProposalStatus
+  requestedBy: By | null
+  requestedAt: string
+  resumes: { proposal: string; done: string[] } | null
+  /** When the current plan was made; the decision's time limit counts from here. */
+  plannedAt: string | null
+  subject: Subject | null
+  digest: string | null
+  /** Why the plan was refused, failed or voided, or why the proposal was withdrawn. */
+  note: string
+  /** How often the world had moved and the plan was made anew. */
+  voided: number
+  /** Decisions on the current digest; those on an earlier one stay in the journal only. */
+  decisions: SignedDecision[]
+  grant: Grant | null
+  reminded: boolean
+  endedAt: string | null
+  run: Run | null
+}
+
+export type EvidenceRecord = {
+  step: string
+  params: Record<string, unknown>
+  requestedAt: string
+  by: By | null
+  result:
+    | { status: 'gathered'; evidence: Evidence; at: string }
+    | { status: 'failed'; error: string; at: string }
+    | null
+}
+
+/** The alerts that belong together, and all that was done about them: a fold of the journal. */
+export type Incident = {
+  id: string
+  version: number
+  /** Hash of the last entry. */
+  head: string
+  group: string
+  title: string
+  severity: string
+  channel: string
+  openedAt: string
+  resolvedAt: string | null
+  playbook: Playbook | null
+  alerts: Record<string, Alert>
+  truncated: number
+  evidence: Record<string, EvidenceRecord>
+  proposals: Proposal[]
+}
+
+const ENDED: readonly ProposalStatus[] = ['refused', 'plan_failed', 'rejected', 'expired', 'withdrawn', 'settled']
+const RAN: readonly ProposalStatus[] = ['succeeded', 'failed', 'cancelled']
+
+/** Whether nothing can follow in this proposal any more. */
+export const isOver = (p: Proposal): boolean => ENDED.includes(p.status) || RAN.includes(p.status)
+
+/** Whether an incident needs nobody's attention: resolved, and nothing granted, running or in question. */
+export const isQuiet = (incident: Incident): boolean => incident.resolvedAt !== null && incident.proposals.every(isOver)
+
+/** The labels and annotations that fill slots: those that all firing alerts agree on (all alerts, when none fires). */
+export function slotValues(incident: Pick<Incident, 'alerts'>): { labels: Labels; annotations: Labels } {
+  const all = Object.values(incident.alerts)
+  const firing = all.filter((a) => a.status === 'firing')
+  const from = firing.length > 0 ? firing : all
+  return { labels: common(from.map((a) => a.labels)), annotations: common(from.map((a) => a.annotations)) }
+}
+
+export const stepOf = (incident: Incident, id: string): Step | null =>
+  incident.playbook?.steps.find((s) => s.id === id) ?? null
+
+export const proposalOf = (incident: Incident, id: string): Proposal | null =>
+  incident.proposals.find((p) => p.id === id) ?? null
+
+/** Proposals of a step, oldest first. */
+export const proposalsOf = (incident: Incident, step: string): Proposal[] =>
+  incident.proposals.filter((p) => p.step === step)
+
+/** The command's risk as the incident's own playbook has it; high when it is not known. */
+export const riskOf = (incident: Incident, proposal: Proposal): Risk =>
+  stepOf(incident, proposal.step)?.call?.risk ?? 'high'
+
+/**
+ * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
+ * was rejected by a person, or was refused by its guard.
+ */
+export function nextRung(incident: Incident): Step | null {
+  if (incident.resolvedAt !== null) return null
+  for (const step of incident.playbook?.steps ?? []) {
+    if (!step.call || step.call.effect === 'read') continue
+    const last = proposalsOf(incident, step.id).at(-1)
+    if (!last) return step
+    if (!RAN.includes(last.status) && !['rejected', 'refused', 'settled'].includes(last.status)) return null
+  }
+  return null
+}
+
+const change = (incident: Incident, id: string, patch: (p: Proposal) => Partial<Proposal>): Partial<Incident> => ({
+  proposals: incident.proposals.map((p) => (p.id === id ? { ...p, ...patch(p) } : p)),
+})
+
+const changeRun = (incident: Incident, id: string, patch: (r: Run) => Partial<Run>, status?: ProposalStatus) =>
+  change(incident, id, (p) => ({
+    ...(p.run ? { run: { ...p.run, ...patch(p.run) } } : {}),
+    ...(status ? { status } : {}),
+  }))
+
+const changeStep = (incident: Incident, id: string, step: string, record: (r?: StepRecord) => StepRecord) =>
+  changeRun(incident, id, (run) => ({ steps: { ...run.steps, [step]: record(run.steps[step]) } }))
+
+function apply(incident: Incident, event: Happening, at: string): Partial<Incident> {
+  switch (event.type) {
+    case 'incident.opened': {
+      const { type: _, ...rest } = event
+      return { ...rest, openedAt: at }
+    }
+    case 'alerts.changed':
+      return {
+        alerts: { ...incident.alerts, ...Object.fromEntries(event.alerts.map((a) => [a.fingerprint, a])) },
+        truncated: Math.max(incident.truncated, event.truncated),
+      }
+    case 'incident.resolved':
+      return { resolvedAt: at }
+    case 'incident.reopened':
+      return { resolvedAt: null }
+    case 'evidence.requested': {
+      const { step, params, by } = event
+      return { evidence: { ...incident.evidence, [step]: { step, params, by, requestedAt: at, result: null } } }
+    }
+    case 'evidence.gathered':
+    case 'evidence.failed': {
+      const record = incident.evidence[event.step]
+      if (!record) return {}
+      const result =
+        event.type === 'evidence.gathered'
+          ? { status: 'gathered' as const, evidence: event.evidence, at }
+          : { status: 'failed' as const, error: event.error, at }
+      return { evidence: { ...incident.evidence, [event.step]: { ...record, result } } }
+    }
+    case 'proposal.requested': {
+      const proposal: Proposal = {
+        id: event.proposal,
+        step: event.step,
+        params: event.params,
+        status: 'planning',
+        requestedBy: event.by,
+        requestedAt: at,
+        resumes: event.resumes,
+        plannedAt: null,
+        subject: null,
+        digest: null,
+        note: '',
+        voided: 0,
+        decisions: [],
+        grant: null,
+        reminded: false,
+        endedAt: null,
+        run: null,
+      }
+      return { proposals: [...incident.proposals, proposal] }
+    }
+    case 'plan.made':
+      return change(incident, event.proposal, () => ({
+        status: 'open',
+        subject: event.subject,
+        digest: event.digest,
+        plannedAt: at,
+      }))
+    case 'plan.refused':
+      return change(incident, event.proposal, () => ({ status: 'refused', note: event.reason, endedAt: at }))
+    case 'plan.failed':
+      return change(incident, event.proposal, () => ({ status: 'plan_failed', note: event.error, endedAt: at }))
+    case 'proposal.decided':
+      return change(incident, event.decision.proposal, (p) => ({
+        decisions: [...p.decisions, event.decision],
+        ...(event.decision.verdict === 'reject' ? { status: 'rejected', endedAt: at } : {}),
+      }))
+    case 'proposal.granted':
+      return change(incident, event.grant.proposal, () => ({ status: 'granted', grant: event.grant }))
+    case 'proposal.reminded':
+      return change(incident, event.proposal, () => ({ reminded: true }))
+    case 'proposal.expired':
+      return change(incident, event.proposal, () => ({ status: 'expired', endedAt: at }))
+    case 'proposal.withdrawn':
+      return change(incident, event.proposal, () => ({ status: 'withdrawn', note: event.reason, endedAt: at }))
+    case 'run.voided':
+      return change(incident, event.proposal, (p) => ({
+        note: event.reason,
+        voided: p.voided + 1,
+        grant: null,
+        decisions: [],
+        ...(event.subject && event.digest
+          ? { status: 'open', subject: event.subject, digest: event.digest, plannedAt: at, reminded: false }
+          : { status: 'refused', endedAt: at }),
+      }))
+    case 'run.started':
+      return change(incident, event.proposal, () => ({
+        status: 'running',
+        run: {
+          worker: event.worker,
+          startedAt: at,
+          endedAt: null,
+          steps: {},
+          cancelledBy: null,
+          message: '',
+          checks: [],
+          findings: [],
+          settled: null,
+        },
+      }))
+    case 'step.started':
+      return changeStep(incident, event.proposal, event.step, () => ({
+        status: 'running',
+        startedAt: at,
+        doneAt: null,
+        result: null,
+      }))
+    case 'step.done':
+      return changeStep(incident, event.proposal, event.step, (r) => ({
+        status: 'done',
+        startedAt: r?.startedAt ?? at,
+        doneAt: at,
+        result: event.result,
+      }))
+    case 'run.cancel_requested':
+      return changeRun(incident, event.proposal, () => ({ cancelledBy: event.by }))
+    case 'run.finished': {
+      const { message, checks, outcome } = event
+      return changeRun(incident, event.proposal, () => ({ endedAt: at, message, checks }), outcome)
+    }
+    case 'run.unknown': {
+      const { message, findings } = event
+      return changeRun(incident, event.proposal, () => ({ endedAt: at, message, findings }), 'unknown')
+    }
+    case 'run.settled': {
+      const { choice, by, reason } = event
+      return changeRun(incident, event.proposal, () => ({ settled: { choice, by, reason, at } }), 'settled')
+    }
+  }
+}
+
+const blank = (id: string): Incident => ({
+  id,
+  version: 0,
+  head: '',
+  group: '',
+  title: '',
+  severity: '',
+  channel: '',
+  openedAt: '',
+  resolvedAt: null,
+  playbook: null,
+  alerts: {},
+  truncated: 0,
+  evidence: {},
+  proposals: [],
+})
+
+/** The state after one more entry of the journal. */
+export function evolve(incident: Incident | null, entry: Entry): Incident {
+  const before = incident ?? blank(entry.incident)
+  return { ...before, ...apply(before, entry.event, entry.at), version: entry.seq, head: entry.hash }
+}

@@ -1,0 +1,111 @@
+import type { Alert } from './alert.ts'
+import type { Happening } from './event.ts'
+import { type Incident, isOver, nextRung, slotValues, stepOf } from './incident.ts'
+import { type Call, fill, type Playbook } from './playbook.ts'
+import { allow, type Ruling, refuse } from './rule.ts'
+
+/** What the first alert of an incident decides for good. */
+export type Opening = Readonly<{
+  group: string
+  title: string
+  severity: string
+  channel: string
+  playbook: Playbook | null
+}>
+
+const same = (a: Alert | undefined, b: Alert) => a !== undefined && JSON.stringify(a) === JSON.stringify(b)
+
+/** Older news than what is known: a late resolve of an earlier firing, delivered out of order. */
+const stale = (known: Alert | undefined, news: Alert) => known !== undefined && news.startsAt < known.startsAt
+
+/** The next id of a proposal in this incident: p1, p2, … */
+export const nextProposalId = (incident: Incident, ahead = 0): string => `p${incident.proposals.length + 1 + ahead}`
+
+/** The call of a step with what the alerts fill, or null if something must be asked for. */
+export function completeParams(incident: Pick<Incident, 'alerts'>, call: Call) {
+  const { params, missing } = fill(call, slotValues(incident))
+  return missing.length === 0 ? params : null
+}
+
+/** Alerts came. Opens, updates, resolves or reopens the incident, and asks for the evidence and the first plan. */
+export function notice(
+  incident: Incident | null,
+  alerts: readonly Alert[],
+  truncated: number,
+  opening: Opening,
+): Ruling {
+  const news = alerts.filter((a) => {
+    const known = incident?.alerts[a.fingerprint]
+    return !same(known, a) && !stale(known, a)
+  })
+  if (!incident && !alerts.some((a) => a.status === 'firing')) return allow()
+  if (news.length === 0 && (incident?.truncated ?? 0) >= truncated) return allow()
+  const events: Happening[] = []
+  if (!incident) events.push({ type: 'incident.opened', ...opening })
+  events.push({ type: 'alerts.changed', alerts: news, truncated })
+  const after = { ...incident?.alerts, ...Object.fromEntries(news.map((a) => [a.fingerprint, a])) }
+  const firing = Object.values(after).some((a) => a.status === 'firing')
+  if (!incident) return allow(...events, ...firstLook({ alerts: after }, opening.playbook))
+  if (!firing && incident.resolvedAt === null) {
+    events.push({ type: 'incident.resolved' })
+    for (const p of incident.proposals) {
+      if (!isOver(p) && p.status !== 'running' && p.status !== 'unknown')
+        events.push({ type: 'proposal.withdrawn', proposal: p.id, reason: 'The alert has resolved.' })
+    }
+  }
+  if (firing && incident.resolvedAt !== null)
+    events.push({ type: 'incident.reopened' }, ...lookAgain({ ...incident, alerts: after, resolvedAt: null }))
+  return allow(...events)
+}
+
+/** All evidence whose parameters are known, and the first change of the ladder if its parameters are. */
+function firstLook(incident: Pick<Incident, 'alerts'>, playbook: Playbook | null): Happening[] {
+  const events: Happening[] = []
+  const first = playbook?.steps.find((s) => s.call && s.call.effect !== 'read')
+  for (const step of playbook?.steps ?? []) {
+    if (!step.call || (step.call.effect !== 'read' && step !== first)) continue
+    const params = completeParams(incident, step.call)
+    if (!params) continue
+    if (step.call.effect === 'read') events.push({ type: 'evidence.requested', step: step.id, params, by: null })
+    else events.push({ type: 'proposal.requested', proposal: 'p1', step: step.id, params, by: null, resumes: null })
+  }
+  return events
+}
+
+/** After a reopening: fresh evidence; a plan only on a click. */
+function lookAgain(incident: Incident): Happening[] {
+  return firstLook(incident, incident.playbook).filter((e) => e.type === 'evidence.requested')
+}
+
+/** Somebody asks for a step: evidence is gathered anew, a change is planned. `given` comes from a modal. */
+export function request(
+  incident: Incident,
+  intent: {
+    step: string
+    params: Record<string, never> | Parameters<typeof fill>[2]
+    by: { user: string; name: string }
+  },
+): Ruling {
+  const step = stepOf(incident, intent.step)
+  if (!step) return refuse('no_such_step')
+  if (!step.call) return refuse('step_prose')
+  const { params, missing } = fill(step.call, slotValues(incident), intent.params)
+  if (missing.length > 0) return refuse('params_invalid')
+  if (step.call.effect === 'read') {
+    const running = incident.evidence[step.id]
+    if (running && running.result === null) return allow()
+    return allow({ type: 'evidence.requested', step: step.id, params, by: intent.by })
+  }
+  if (incident.resolvedAt !== null) return refuse('incident_resolved')
+  const mine = incident.proposals.filter((p) => p.step === step.id)
+  if (mine.some((p) => !isOver(p))) return allow()
+  if (mine.length === 0 && nextRung(incident)?.id !== step.id) return refuse('not_offered_yet')
+  return allow({
+    type: 'proposal.requested',
+    proposal: nextProposalId(incident),
+    step: step.id,
+    params,
+    by: intent.by,
+    resumes: null,
+  })
+}

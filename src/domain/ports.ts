@@ -1,0 +1,128 @@
+import type { z } from 'zod'
+import type { Entry, Happening } from './event.ts'
+import type { Incident } from './incident.ts'
+import type { Field } from './playbook.ts'
+import type { Person } from './policy.ts'
+import type { Reason } from './reason.ts'
+
+/** Milliseconds since the epoch. */
+export type Clock = () => number
+
+/** The truth: one append-only, hash-chained list of entries an incident. */
+export type Journal = Readonly<{
+  /** The state now, or null if there is no such incident. */
+  load(incident: string): Promise<Incident | null>
+  /**
+   * Adds events if the journal is still at `version`, all or none. `duplicate`: this `op` is stored already.
+   * `conflict`: somebody was faster; load again. Throws when the store cannot be reached.
+   */
+  append(
+    incident: string,
+    version: number,
+    op: string,
+    events: readonly Happening[],
+  ): Promise<{ ok: true; incident: Incident } | { ok: false; reason: 'conflict' | 'duplicate' }>
+  /** The latest incident of a group, or null. */
+  current(group: string): Promise<string | null>
+  /** Incidents that still need attention. */
+  active(): Promise<string[]>
+  /** Takes a quiet incident off the list of active ones. */
+  retire(incident: string): Promise<void>
+  /** All entries as stored, unparsed. */
+  entries(incident: string): Promise<Entry[]>
+  /** Every incident that has a journal. */
+  all(): Promise<string[]>
+  /** Calls `listener` after each append of any process. Returns how to stop. At most once: the tick covers the rest. */
+  watch(listener: (incident: string) => void): () => void
+}>
+
+/** Read-only work may be retried; a run is rung once and judged by the journal. */
+export type Job =
+  | { kind: 'evidence'; incident: string; step: string; requestedAt: string }
+  | { kind: 'plan'; incident: string; proposal: string }
+  | { kind: 'probe'; incident: string; proposal: string }
+  | { kind: 'run'; incident: string; proposal: string }
+
+/** The doorbell: says that there is work. Ringing twice does no harm. */
+export type Bell = Readonly<{ ring(jobs: readonly Job[]): Promise<void> }>
+
+/** Who holds a target: an incident and its proposal. */
+export type Holder = { incident: string; proposal: string }
+
+/** One change per target at a time. A lock belongs to a run and has no time-out. */
+export type Locks = Readonly<{
+  /** Takes all of them or none; a run that holds one already keeps it. */
+  acquire(
+    targets: readonly string[],
+    holder: Holder,
+  ): Promise<{ ok: true } | { ok: false; target: string; holder: Holder }>
+  /** Frees those that this holder holds. */
+  release(targets: readonly string[], holder: Holder): Promise<void>
+}>
+
+/** A sign of life of a run, and its progress; both may be lost. */
+export type Pulse = Readonly<{
+  beat(incident: string, proposal: string, worker: string): Promise<void>
+  alive(incident: string, proposal: string): Promise<boolean>
+  progress(incident: string, proposal: string, progress: Progress): Promise<void>
+  read(incident: string, proposal: string): Promise<Progress | null>
+}>
+export type Progress = { done: number; total: number; note: string }
+
+/** What the bot knows about one of its messages. No `ts`: a post was tried and its end is not known. */
+export type Posted = { channel: string; ts: string | null; hash: string; attemptedAt: number }
+
+/** Where the reconciler keeps what it has posted, by message key. */
+export type Postbox = Readonly<{
+  read(incident: string): Promise<Record<string, Posted>>
+  write(incident: string, key: string, posted: Posted): Promise<void>
+  /** The journal version that Slack shows. */
+  rendered(incident: string): Promise<string | null>
+  setRendered(incident: string, mark: string): Promise<void>
+  /** One reconciler an incident, over all bots. Null if another has it. `renew` is false once it was lost. */
+  lease(incident: string): Promise<{ renew(): Promise<boolean>; release(): Promise<void> } | null>
+  /** Reserves the next slot for a message to a channel, over all bots; the milliseconds to wait for it. */
+  pace(channel: string): Promise<number>
+  /** Remembers a request for ten minutes; false if it was seen before. */
+  firstTime(requestSignature: string): Promise<boolean>
+}>
+
+export type Answer = { ok: true } | { ok: false; reason: Reason }
+export type ParamValues = Record<string, z.core.util.JSONType>
+
+/** What people can ask for. Every answer is stored before it is given; a throw means that nothing was. */
+export type Handlers = Readonly<{
+  /** Looks whether a press is allowed before a modal is opened. */
+  mayDecide(intent: {
+    incident: string
+    proposal: string
+    digest: string
+    verdict: 'approve' | 'reject'
+    person: Person
+  }): Promise<{ ok: true; incident: Incident; needsReason: boolean } | { ok: false; reason: Reason }>
+  decide(intent: {
+    incident: string
+    proposal: string
+    digest: string
+    verdict: 'approve' | 'reject'
+    reason: string
+    person: Person
+  }): Promise<Answer>
+  /** Asks for a step. `ask`: these fields are still open, show a modal. `params_invalid` names the faulty fields. */
+  request(intent: {
+    incident: string
+    step: string
+    params: ParamValues
+    person: Person
+  }): Promise<{ ok: true } | { ok: false; reason: Reason; ask?: Field[]; errors?: Record<string, string> }>
+  cancel(intent: { incident: string; proposal: string; person: Person }): Promise<Answer>
+  settle(intent: {
+    incident: string
+    proposal: string
+    choice: 'done' | 'resume' | 'abandon'
+    reason: string
+    person: Person
+  }): Promise<Answer>
+  /** The state, for a modal. */
+  load(incident: string): Promise<Incident | null>
+}>
