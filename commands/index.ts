@@ -1,0 +1,12 @@
+import type { Command, ConnectionKind } from '../src/domain/command.ts'
+import { blockingSessions } from './postgres/blocking-sessions.ts'
+import { postgres } from './postgres/connection.ts'
+import { s3 } from './s3/connection.ts'
+import { findMalformedJson } from './s3/find-malformed-json.ts'
+import { quarantineRecords } from './s3/quarantine-records.ts'
+
+/** Every command that a playbook can call. */
+export const commands: readonly Command[] = [blockingSessions, findMalformedJson, quarantineRecords]
+
+/** Every kind of system that a connection in keyturn.yaml can name. */
+export const connectionKinds: readonly ConnectionKind[] = [postgres as ConnectionKind, s3 as ConnectionKind]

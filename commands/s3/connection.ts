@@ -1,0 +1,44 @@
+import { S3Client } from '@aws-sdk/client-s3'
+import { z } from 'zod'
+import { defineConnection } from '../../src/domain/command.ts'
+import { awsClient, awsSettings } from '../aws/client.ts'
+
+const Settings = z.strictObject({
+  ...awsSettings,
+  /** `true` for servers that know buckets as the first part of the path only. */
+  forcePathStyle: z.boolean().default(false),
+  /** Nothing outside is read or written: `bucket`, or `bucket/prefix` (whole path segments). */
+  buckets: z.array(z.string().min(1)).min(1),
+  /** Where copies of originals and the removed lines go, in the bucket of the object. */
+  quarantinePrefix: z
+    .string()
+    .regex(/^[^/].*\/$/, 'ends in / and does not begin with it')
+    .default('quarantine/'),
+})
+type Settings = z.output<typeof Settings>
+
+/** One S3 endpoint with the buckets that may be touched. Every write is conditional on an ETag, so it may be sent again. */
+export const s3 = defineConnection<Settings, S3Client>({
+  kind: 's3',
+  settings: Settings,
+  open: (settings, secret) =>
+    new S3Client({
+      ...awsClient(settings, secret, 3),
+      forcePathStyle: settings.forcePathStyle,
+      // Other servers than AWS often don't know the newer default checksums.
+      ...(settings.endpoint && {
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+      }),
+    }),
+  close: (client) => client.destroy(),
+})
+
+/** Is a key, or a whole prefix of keys, inside what the connection allows? */
+export function isAllowed(settings: Pick<Settings, 'buckets'>, bucket: string, keyOrPrefix: string): boolean {
+  return settings.buckets.some((entry) => {
+    const [name, ...path] = entry.replace(/\/+$/, '').split('/')
+    const prefix = path.join('/')
+    return name === bucket && (prefix === '' || keyOrPrefix === prefix || keyOrPrefix.startsWith(`${prefix}/`))
+  })
+}

@@ -1,0 +1,127 @@
+import { pipeline } from 'node:stream/promises'
+import { createGzip } from 'node:zlib'
+import type { CompletedPart, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3'
+import { readLines } from './lines.ts'
+import type { ObjectRef } from './objects.ts'
+import { assertUnchanged, changed, head, isStatus, open } from './objects.ts'
+import type { BadLine } from './survey.ts'
+import { sha256 } from './survey.ts'
+
+/** S3 takes parts of 5 MiB and more (the last may be smaller) and 10,000 of them: Amazon S3 user guide, "multipart upload limits". */
+const PART_BYTES = 8 * 1024 * 1024
+
+/** The metadata key that says which object a rewritten one was made from: the ETag without its quotes. */
+const MADE_FROM = 'keyturn-made-from'
+export const bare = (etag: string): string => etag.replaceAll('"', '')
+
+type Rewrite = Readonly<{
+  ref: ObjectRef
+  /** HEAD of the object: what belongs to it besides its bytes is kept. */
+  original: HeadObjectCommandOutput
+  bad: readonly BadLine[]
+  signal: AbortSignal
+  onLine(done: number): void
+}>
+
+/**
+ * Puts the object in its place again without the bad lines: streamed, never more than one part in memory, and made
+ * visible by one last request that holds only for the ETag that was planned. Until then the object is as it was.
+ * Returns the new ETag. Throws ObjectChanged if the object was replaced meanwhile.
+ */
+export async function rewrite(client: S3Client, job: Rewrite): Promise<string> {
+  const { ref, original, signal } = job
+  const { bucket: Bucket, key: Key } = ref
+  const { UploadId } = await client.send(
+    new CreateMultipartUploadCommand({
+      Bucket,
+      Key,
+      CacheControl: original.CacheControl,
+      ContentDisposition: original.ContentDisposition,
+      ContentEncoding: original.ContentEncoding,
+      ContentLanguage: original.ContentLanguage,
+      ContentType: original.ContentType,
+      StorageClass: original.StorageClass,
+      ServerSideEncryption: original.ServerSideEncryption,
+      SSEKMSKeyId: original.SSEKMSKeyId,
+      Metadata: { ...original.Metadata, [MADE_FROM]: bare(ref.etag) },
+    }),
+    { abortSignal: signal },
+  )
+  if (!UploadId) throw new Error(`s3://${Bucket}/${Key}: the server gave no upload id`)
+  const upload = { Bucket, Key, UploadId }
+  try {
+    const parts: CompletedPart[] = []
+    const body = await open(client, ref, signal)
+    await pipeline(
+      () => keptLines(readLines(body, signal), job),
+      // zlib writes no time into the header (mtime 0): the same lines give the same bytes.
+      createGzip(),
+      async (source: AsyncIterable<Buffer>) => {
+        for await (const Body of inParts(source)) {
+          const PartNumber = parts.length + 1
+          const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }), {
+            abortSignal: signal,
+          })
+          parts.push({ PartNumber, ETag })
+        }
+      },
+      { signal },
+    )
+    // For servers that ignore If-Match on a write.
+    await assertUnchanged(client, ref, signal)
+    const done = await client.send(
+      new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts }, IfMatch: ref.etag }),
+      { abortSignal: signal },
+    )
+    return done.ETag ?? ''
+  } catch (error) {
+    // The last request may have landed while its reply, or the reply to a second try, says otherwise.
+    const now = signal.aborted ? null : await head(client, ref, signal)
+    if (isMadeFrom(now, ref)) return now?.ETag ?? ''
+    // Without a signal: on abort too, the parts must go. If it fails, the bucket's lifecycle rule removes them.
+    await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)
+    if (isStatus(error, 412) || isStatus(error, 409)) throw changed(ref, now?.ETag, error)
+    throw error
+  }
+}
+
+/** Is this the object that was rewritten from the one that `ref` names? */
+export const isMadeFrom = (now: HeadObjectCommandOutput | null, ref: ObjectRef): boolean =>
+  now?.Metadata?.[MADE_FROM] === bare(ref.etag)
+
+async function* keptLines(batches: ReturnType<typeof readLines>, { bad, onLine }: Rewrite): AsyncGenerator<Buffer> {
+  const expected = new Map(bad.map((line) => [line.number, line.sha256]))
+  for await (const batch of batches) {
+    const kept: Buffer[] = []
+    for (const { number, bytes, ended } of batch) {
+      if (!bytes) throw new Error(`line ${number} is longer than when it was planned`)
+      const hash = expected.get(number)
+      if (hash === undefined) kept.push(bytes, Buffer.from(ended ? '\n' : ''))
+      else if (hash !== sha256(bytes)) throw new Error(`line ${number} is not the one that was planned`)
+      else expected.delete(number)
+    }
+    onLine(batch.at(-1)?.number ?? 0)
+    yield Buffer.concat(kept)
+  }
+  if (expected.size > 0) throw new Error(`${expected.size} of the planned lines are not there`)
+}
+
+async function* inParts(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held: Buffer[] = []
+  let size = 0
+  for await (const chunk of source) {
+    held.push(chunk)
+    size += chunk.length
+    if (size < PART_BYTES) continue
+    yield Buffer.concat(held)
+    held = []
+    size = 0
+  }
+  if (size > 0) yield Buffer.concat(held)
+}

@@ -1,0 +1,76 @@
+import { createHash } from 'node:crypto'
+import type { S3Client } from '@aws-sdk/client-s3'
+import { Refused } from '../../src/domain/command.ts'
+import { around, judge } from './fault.ts'
+import { MAX_LINE_BYTES, readLines } from './lines.ts'
+import type { ObjectRef } from './objects.ts'
+import { open } from './objects.ts'
+
+/** More bad lines than this are not a slip of a producer, and no person can look at them. */
+export const MAX_BAD_LINES = 1_000
+/** The removed lines are held in memory while they are written. */
+export const MAX_BAD_BYTES = 16 * 1024 * 1024
+
+export type BadLine = Readonly<{ number: number; sha256: string; reason: string; preview: string }>
+
+/** What one object holds. Blank lines are neither good nor bad, and stay. Hashes are over the decompressed bytes. */
+export type Survey = Readonly<{
+  total: number
+  blank: number
+  bad: readonly BadLine[]
+  /** Of everything, of what stays, and of the bad lines, each of these with a line feed. */
+  contentSha: string
+  keptSha: string
+  badSha: string
+}>
+
+const LF = Buffer.from('\n')
+
+export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+/** Reads an object once, as a stream. Refuses what can't be judged or shown: lines or bad lines over the limits. */
+export async function survey(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<Survey> {
+  const content = createHash('sha256')
+  const kept = createHash('sha256')
+  const removed = createHash('sha256')
+  const bad: BadLine[] = []
+  let badBytes = 0
+  let total = 0
+  let blank = 0
+  for await (const batch of readLines(await open(client, ref, signal), signal))
+    for (const { number, bytes, ended } of batch) {
+      if (!bytes)
+        throw new Refused(
+          `Line ${number} of ${ref.key} is longer than ${MAX_LINE_BYTES / 1024 / 1024} MiB and cannot be judged.`,
+        )
+      total += 1
+      const judged = judge(bytes)
+      const isBad = judged !== null && judged !== 'blank'
+      if (judged === 'blank') blank += 1
+      for (const hash of isBad ? [content] : [content, kept]) {
+        hash.update(bytes)
+        if (ended) hash.update(LF)
+      }
+      if (!isBad) continue
+      removed.update(bytes).update(LF)
+      badBytes += bytes.length + 1
+      bad.push({
+        number,
+        sha256: sha256(bytes),
+        reason: judged.reason,
+        preview: around(bytes, judged.at, 40).split('\n')[0]!,
+      })
+      if (bad.length > MAX_BAD_LINES || badBytes > MAX_BAD_BYTES)
+        throw new Refused(
+          `${ref.key} has more than ${bad.length - 1} malformed lines (${badBytes} bytes) by line ${number}: too many to set aside one by one. Have the producer write it again.`,
+        )
+    }
+  return {
+    total,
+    blank,
+    bad,
+    contentSha: content.digest('hex'),
+    keptSha: kept.digest('hex'),
+    badSha: removed.digest('hex'),
+  }
+}
