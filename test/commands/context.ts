@@ -10,6 +10,7 @@ export type WorldOptions = Readonly<{
   /** Environment variable to value; asking for another one throws, as the worker does. */
   secrets?: Readonly<Record<string, string>>
   now?: () => Date
+  requestedAt?: Date
 }>
 
 /** What `ctx.step` and `ctx.progress` were told, in order. */
@@ -29,6 +30,7 @@ export type RunOptions = Readonly<{
 export function createWorld(options: WorldOptions) {
   const opened = new Map<string, { connected: Promise<Connected<unknown, unknown>>; close(): Promise<void> }>()
   const now = options.now ?? (() => new Date())
+  const requestedAt = options.requestedAt ?? new Date('2026-03-14T02:07:00.000Z')
   const secret = (variable: string) => {
     const value = options.secrets?.[variable]
     if (value === undefined) throw new Error(`the environment variable ${variable} is not set`)
@@ -47,7 +49,12 @@ export function createWorld(options: WorldOptions) {
     return connected
   }
 
-  const read = (signal: AbortSignal = new AbortController().signal): ReadContext => ({ connect, signal, now })
+  const read = (signal: AbortSignal = new AbortController().signal): ReadContext => ({
+    connect,
+    signal,
+    now,
+    requestedAt,
+  })
 
   /** A run's context over one plan, and what was recorded. A step that is not in the plan or runs twice throws. */
   function run(plan: Plan, runOptions: RunOptions = {}): { ctx: RunContext; recording: Recording } {
