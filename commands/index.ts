@@ -1,4 +1,7 @@
 import type { Command, ConnectionKind } from '../src/domain/command.ts'
+import { dynamodb } from './dynamodb/connection.ts'
+import { setCapacity } from './dynamodb/set-capacity.ts'
+import { throttling } from './dynamodb/throttling.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -9,7 +12,17 @@ import { findMalformedJson } from './s3/find-malformed-json.ts'
 import { quarantineRecords } from './s3/quarantine-records.ts'
 
 /** Every command that a playbook can call. */
-export const commands: readonly Command[] = [blockingSessions, findMalformedJson, quarantineRecords]
+export const commands: readonly Command[] = [
+  blockingSessions,
+  findMalformedJson,
+  quarantineRecords,
+  throttling,
+  setCapacity,
+]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
-export const connectionKinds: readonly ConnectionKind[] = [postgres as ConnectionKind, s3 as ConnectionKind]
+export const connectionKinds: readonly ConnectionKind[] = [
+  postgres as ConnectionKind,
+  s3 as ConnectionKind,
+  dynamodb as ConnectionKind,
+]

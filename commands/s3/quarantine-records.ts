@@ -199,8 +199,7 @@ export const quarantineRecords = defineChange({
 async function probeRewrite(client: S3Client, { ref }: Data, ctx: ReadContext) {
   const now = await head(client, ref, ctx.signal)
   if (now?.ETag === ref.etag) return { landed: 'no' as const, detail: `${ref.key} is still the original, ${ref.etag}` }
-  if (isOurs(now?.Metadata, ref))
-    return { landed: 'yes' as const, detail: `${ref.key} is the rewritten one, ${now?.ETag}` }
+  if (isMadeFrom(now, ref)) return { landed: 'yes' as const, detail: `${ref.key} is the rewritten one, ${now?.ETag}` }
   return {
     landed: 'cannot_tell' as const,
     detail: now ? `${ref.key} is another object now: ${now.ETag}` : `${ref.key} is gone`,
