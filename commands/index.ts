@@ -2,6 +2,9 @@ import type { Command, ConnectionKind } from '../src/domain/command.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
+import { http } from './http/connection.ts'
+import { httpGet } from './http/get.ts'
+import { httpRequest } from './http/request.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -14,6 +17,11 @@ import { quarantineRecords } from './s3/quarantine-records.ts'
 /** Every command that a playbook can call. */
 export const commands: readonly Command[] = [
   blockingSessions,
+  longestQueries,
+  cancelQuery,
+  terminateSessions,
+  httpGet,
+  httpRequest,
   findMalformedJson,
   quarantineRecords,
   throttling,
@@ -23,6 +31,7 @@ export const commands: readonly Command[] = [
 /** Every kind of system that a connection in keyturn.yaml can name. */
 export const connectionKinds: readonly ConnectionKind[] = [
   postgres as ConnectionKind,
+  http as ConnectionKind,
   s3 as ConnectionKind,
   dynamodb as ConnectionKind,
 ]

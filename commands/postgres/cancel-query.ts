@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { settled } from '../settle.ts'
 import { postgres } from './connection.ts'
 import { cancel, type Identity, readBlocking } from './sessions.ts'
-import { settled } from './settle.ts'
 import { identityOf, targetOf } from './target.ts'
 
 const Params = z.object({

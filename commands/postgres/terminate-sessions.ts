@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { settled } from '../settle.ts'
 import { postgres } from './connection.ts'
 import { type Identity, readBlocking, type Session, terminate } from './sessions.ts'
-import { settled } from './settle.ts'
 import { identityOf, targetOf } from './target.ts'
 import { roots, waitersOf } from './tree.ts'
 

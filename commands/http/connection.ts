@@ -1,0 +1,72 @@
+import { z } from 'zod'
+import { defineConnection } from '../../src/domain/command.ts'
+import { type Answer, exchange } from './exchange.ts'
+
+export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
+export type Method = (typeof METHODS)[number]
+
+const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+
+/** The base that every request stays within: an origin and a path, nothing else. */
+const BaseUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
+  const url = new URL(text)
+  return !url.search && !url.hash && !url.username && !url.password
+}, 'leave out the query, the fragment and the credentials; a bearer token goes to tokenFrom')
+
+export const HttpSettings = z
+  .strictObject({
+    baseUrl: BaseUrl,
+    /** What may be asked for, below the base. `*` in a path stands for one segment. */
+    allow: z
+      .array(
+        z.strictObject({
+          method: z.enum(METHODS),
+          path: z.string().regex(/^\/[^?#\s]*$/, 'begin with "/", without query or fragment'),
+          /** Whether a query (`?…`) may follow the path. */
+          query: z.boolean().default(false),
+        }),
+      )
+      .min(1),
+    /** Sent as `Authorization: Bearer …`. */
+    tokenFrom: z.string().min(1).optional(),
+    timeoutMs: z.number().int().min(100).max(300_000).default(10_000),
+    maxResponseBytes: z.number().int().min(256).max(1_048_576).default(16_384),
+  })
+  .refine((s) => !s.tokenFrom || !s.baseUrl.startsWith('http:') || isLoopback(new URL(s.baseUrl).hostname), {
+    path: ['tokenFrom'],
+    message: 'a token is sent over https only; change baseUrl',
+  })
+export type HttpSettings = z.infer<typeof HttpSettings>
+
+export type HttpClient = Readonly<{
+  /** Sends one request and reads the answer. `url` is one that `within` made. */
+  send(request: {
+    method: Method
+    url: URL
+    body?: string
+    headers?: Record<string, string>
+    signal: AbortSignal
+  }): Promise<Answer>
+}>
+
+/** A web service under one base URL. Every request has its own socket, so nothing stays open. */
+export const http = defineConnection<HttpSettings, HttpClient>({
+  kind: 'http',
+  settings: HttpSettings,
+  open(settings, secret) {
+    const token = settings.tokenFrom ? secret(settings.tokenFrom) : undefined
+    return {
+      send: ({ method, url, body, headers, signal }) =>
+        exchange({
+          method,
+          url,
+          body,
+          headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) },
+          signal: AbortSignal.any([signal, AbortSignal.timeout(settings.timeoutMs)]),
+          maxBytes: settings.maxResponseBytes,
+          secret: token,
+        }),
+    }
+  },
+  close() {},
+})

@@ -1,0 +1,57 @@
+import { request as plain } from 'node:http'
+import { request as secure } from 'node:https'
+
+/** What came back. `body` is untrusted text, cut to the limit; a redirect is an answer like any other. */
+export type Answer = Readonly<{ status: number; location: string; body: string; cut: boolean }>
+
+type Exchange = Readonly<{
+  method: string
+  url: URL
+  body?: string | undefined
+  headers: Record<string, string>
+  signal: AbortSignal
+  maxBytes: number
+  /** Replaced where the server echoes it. */
+  secret?: string | undefined
+}>
+
+/** One request on a socket of its own; reads at most `maxBytes` of the answer and then hangs up. Follows nothing. */
+export function exchange({ method, url, body, headers, signal, maxBytes, secret }: Exchange): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) =>
+      reject(new Error(`http: ${method} ${url.href} got no complete answer; it may have taken effect`, { cause }))
+    const send = url.protocol === 'https:' ? secure : plain
+    const sent = body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) }
+    const outgoing = send(url, {
+      method,
+      agent: false,
+      signal,
+      headers: { accept: '*/*', 'user-agent': 'keyturn', ...sent },
+    })
+    outgoing.on('error', fail)
+    outgoing.on('response', (incoming) => {
+      const parts: Buffer[] = []
+      let size = 0
+      const done = (cut: boolean) => {
+        const text = Buffer.concat(parts).toString('utf8')
+        // Replaced before the cut, so that the cut leaves no half of it.
+        const safe = secret ? text.replaceAll(secret, '[secret]') : text
+        resolve({
+          status: incoming.statusCode ?? 0,
+          location: incoming.headers.location ?? '',
+          body: Buffer.from(safe).subarray(0, maxBytes).toString('utf8'),
+          cut,
+        })
+        outgoing.destroy()
+      }
+      incoming.on('data', (part: Buffer) => {
+        parts.push(part)
+        size += part.length
+        if (size > maxBytes) done(true)
+      })
+      incoming.on('end', () => done(false))
+      incoming.on('error', fail)
+    })
+    outgoing.end(body)
+  })
+}
