@@ -55,6 +55,8 @@ export type Proposal = {
   note: string
   /** How often the world had moved and the plan was made anew. */
   voided: number
+  /** What was approved before the world moved, so that people can see the difference. */
+  previous: Subject | null
   /** Decisions on the current digest; those on an earlier one stay in the journal only. */
   decisions: SignedDecision[]
   grant: Grant | null
@@ -86,6 +88,8 @@ export type Incident = {
   channel: string
   openedAt: string
   resolvedAt: string | null
+  /** When it last fired again after it had resolved. */
+  reopenedAt: string | null
   playbook: Playbook | null
   alerts: Record<string, Alert>
   truncated: number
@@ -166,7 +170,7 @@ function apply(incident: Incident, event: Happening, at: string): Partial<Incide
     case 'incident.resolved':
       return { resolvedAt: at }
     case 'incident.reopened':
-      return { resolvedAt: null }
+      return { resolvedAt: null, reopenedAt: at }
     case 'evidence.requested': {
       const { step, params, by } = event
       return { evidence: { ...incident.evidence, [step]: { step, params, by, requestedAt: at, result: null } } }
@@ -195,6 +199,7 @@ function apply(incident: Incident, event: Happening, at: string): Partial<Incide
         digest: null,
         note: '',
         voided: 0,
+        previous: null,
         decisions: [],
         grant: null,
         reminded: false,
@@ -231,6 +236,7 @@ function apply(incident: Incident, event: Happening, at: string): Partial<Incide
       return change(incident, event.proposal, (p) => ({
         note: event.reason,
         voided: p.voided + 1,
+        previous: p.subject,
         grant: null,
         decisions: [],
         ...(event.subject && event.digest
@@ -293,6 +299,7 @@ const blank = (id: string): Incident => ({
   channel: '',
   openedAt: '',
   resolvedAt: null,
+  reopenedAt: null,
   playbook: null,
   alerts: {},
   truncated: 0,
