@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto'
+import type { Alert, Labels } from '../domain/alert.ts'
+import { digest } from '../domain/plan.ts'
+import type { Origin } from './source.ts'
+
+/** What an alert may hold, per set of labels or annotations, in UTF-16 code units. The sender's surplus is cut, not refused. */
+export const LIMITS = { entries: 64, name: 256, label: 1_024, annotation: 8_192, url: 3_000 } as const
+
+/** The annotation that tells people what was cut from an alert. A sender's own of that name is dropped. */
+export const WARNING = 'keyturn_warning'
+
+/** An alert as a source's decode found it, before limits. */
+export type Found = Readonly<{
+  /** Empty: the digest of all labels takes its place. */
+  fingerprint: string
+  status: Alert['status']
+  labels: Labels
+  annotations: Labels
+  startsAt: string | null
+  endsAt: string | null
+  /** Those that are not plain http(s) addresses are dropped. */
+  links: readonly Readonly<{ title: string; url: string | undefined }>[]
+}>
+
+/**
+ * Makes an alert that fits the limits. Senders such as Alertmanager drop what is refused for good, so nothing is refused
+ * here: long annotations are cut; long label values and names, which tell alerts apart, end in a hash of the whole.
+ */
+export function normalise(found: Found, origin: Origin): Alert {
+  const labels = bound(found.labels, 'label', (value) => cutToHash(value, LIMITS.label))
+  const annotations = bound(found.annotations, 'annotation', (value) => cutToMark(value, LIMITS.annotation))
+  const changes = [...labels.changes, ...annotations.changes]
+  return {
+    source: origin.source,
+    fingerprint: cutToHash(clean(found.fingerprint), LIMITS.name) || digest(labels.whole),
+    status: found.status,
+    labels: labels.kept,
+    annotations:
+      changes.length === 0
+        ? annotations.kept
+        : { ...annotations.kept, [WARNING]: `Cut to fit: ${changes.join(', ')}.` },
+    startsAt: found.startsAt ?? origin.receivedAt.toISOString(),
+    endsAt: found.endsAt,
+    links: found.links.flatMap(({ title, url }) => {
+      const href = webAddress(url)
+      return href ? [{ title: clean(title), url: href }] : []
+    }),
+  }
+}
+
+/** Names that mean something else to some JavaScript object; no sender needs them. */
+const UNSAFE = new Set(['__proto__', 'constructor', 'prototype', WARNING])
+
+function bound(record: Labels, noun: string, cut: (value: string) => string) {
+  const cleaned = Object.entries(record).map(([name, value]) => [clean(name), clean(value)] as const)
+  const entries = cleaned.filter(([name]) => !UNSAFE.has(name)).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  const kept = entries
+    .slice(0, LIMITS.entries)
+    .map(([name, value]) => [cutToHash(name, LIMITS.name), cut(value)] as const)
+  const count = (n: number, what: string) => (n === 0 ? [] : [`${n} ${noun}${n === 1 ? '' : 's'} ${what}`])
+  return {
+    whole: Object.fromEntries(entries),
+    kept: Object.fromEntries(kept),
+    changes: [
+      ...count(entries.length - kept.length, `left out (${LIMITS.entries} are kept)`),
+      ...count(
+        kept.filter(([name, value], i) => name !== entries[i]![0] || value !== entries[i]![1]).length,
+        'shortened',
+      ),
+    ],
+  }
+}
+
+/** Foreign text without NUL and without halves of surrogate pairs, which stores and hashes refuse or change. */
+export const clean = (text: string): string => text.replaceAll('\0', '').toWellFormed()
+
+/** ISO 8601 with milliseconds in UTC, from RFC 3339 or Unix seconds or milliseconds; null if it is none or Go's zero time. */
+export function instant(value: string | number): string | null {
+  const date = new Date(typeof value === 'number' && Math.abs(value) < 1e11 ? value * 1_000 : value)
+  const year = date.getUTCFullYear()
+  return year > 1 && year <= 9_999 ? date.toISOString() : null
+}
+
+/** An http(s) address in its normal form; null for anything else, and for one that hides its host behind a user name. */
+function webAddress(text: string | undefined): string | null {
+  const url = text ? URL.parse(clean(text)) : null
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.href.length > LIMITS.url)
+    return null
+  return url.href
+}
+
+function cutToMark(text: string, max: number): string {
+  const mark = `… (cut, ${text.length} characters)`
+  return text.length <= max ? text : start(text, max - mark.length) + mark
+}
+
+function cutToHash(text: string, max: number): string {
+  const mark = () => `…${createHash('sha256').update(text).digest('hex').slice(0, 16)}`
+  return text.length <= max ? text : start(text, max - 17) + mark()
+}
+
+const start = (text: string, length: number): string => text.slice(0, length).replace(/[\uD800-\uDBFF]$/, '')

@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import type { Batch } from '../domain/alert.ts'
+
+/** A source's name in keyturn.yaml; it is the last part of its path, `/webhooks/<name>`. */
+export const SourceName = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'a source name has 1 to 63 lowercase letters, digits and dashes')
+
+/** The most alerts that one request may carry. A sender that has more sends them in several requests. */
+export const MAX_ALERTS = 2_000
+
+/** Which source a body came to, and when. */
+export type Origin = Readonly<{ source: string; receivedAt: Date }>
+
+/** A body read as alerts, or why it never will be: one sentence that names the path in the body. */
+export type Decoded = Readonly<{ ok: true; batch: Batch }> | Readonly<{ ok: false; reason: string }>
+
+/** How to read one kind of alert sender. `settings` is its part of keyturn.yaml and has at least `kind` and `auth`. */
+export type SourceKind<Settings extends z.ZodObject = z.ZodObject> = Readonly<{
+  kind: string
+  settings: Settings
+  /** Pure. `body` is parsed JSON of any shape; must not throw on any of them. */
+  decode(body: unknown, settings: z.output<Settings>, origin: Origin): Decoded
+}>
+
+/** Types a source kind; returns it as it is. */
+export function defineSource<Settings extends z.ZodObject>(kind: SourceKind<Settings>): SourceKind<Settings> {
+  return kind
+}
+
+/** The answer for a body that will never be read. */
+export const refuse = (reason: string): Decoded => ({ ok: false, reason })
+
+/** The answer for a body with more than MAX_ALERTS. */
+export const tooMany = (path: string, count: number): Decoded =>
+  refuse(`${path}: ${count} alerts in one request, at most ${MAX_ALERTS} are read; send fewer at a time`)
+
+/** The first fault of a parse as `alerts[3].labels.severity: expected string, received number`. */
+export function firstFault(error: z.ZodError, at: readonly PropertyKey[] = []): string {
+  const issue = error.issues[0]
+  const path = [...at, ...(issue?.path ?? [])].reduce<string>(
+    (text, part) =>
+      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
+    '',
+  )
+  const what = (issue?.message ?? 'not valid').replace(/^Invalid \w+: /, '')
+  return `${path === '' ? 'body' : path}: ${what}`
+}
