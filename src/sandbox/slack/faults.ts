@@ -1,0 +1,63 @@
+import { z } from 'zod'
+
+/** What is wrong with Slack right now; counters count down as they strike. `methods` limits all of it to those methods. */
+export const Faults = z.object({
+  /** true: every connection is reset; '503': Slack answers, but only that it is down. */
+  outage: z.union([z.boolean(), z.literal('503')]),
+  /** Share of calls, 0 to 1, that answer 500 and change nothing. */
+  errorRate: z.number().min(0).max(1),
+  /** So many calls take effect and answer 500 all the same. */
+  errorAfterCommit: z.int().min(0),
+  /** So many calls take effect and their reply is lost: the connection is reset. */
+  loseReplies: z.int().min(0),
+  /** So many calls answer 429, with `retryAfter` seconds. */
+  rateLimited: z.int().min(0),
+  retryAfter: z.int().min(1),
+  /** Every answer comes this many milliseconds late. */
+  slowMs: z.int().min(0),
+  /** Whether Slack's own rate limits are enforced. */
+  rateLimit: z.boolean(),
+  /** Method names that the faults apply to; all if empty. `rateLimit` always applies to all. */
+  methods: z.array(z.string()),
+})
+export type Faults = z.infer<typeof Faults>
+
+/** A healthy Slack. */
+export const NO_FAULTS: Faults = {
+  outage: false,
+  errorRate: 0,
+  errorAfterCommit: 0,
+  loseReplies: 0,
+  rateLimited: 0,
+  retryAfter: 1,
+  slowMs: 0,
+  rateLimit: true,
+  methods: [],
+}
+
+/** What befalls one call before it takes effect, and after. */
+export interface Fate {
+  before: 'reset' | '503' | '500' | '429' | null
+  after: 'reset' | '500' | null
+}
+
+/** Draws the fate of a call to `method` and counts the counters down. */
+export function drawFate(faults: Faults, method: string, random: () => number): Fate {
+  const fate: Fate = { before: null, after: null }
+  if (faults.methods.length > 0 && !faults.methods.includes(method)) return fate
+  if (faults.outage) return { before: faults.outage === '503' ? '503' : 'reset', after: null }
+  if (faults.rateLimited > 0) {
+    faults.rateLimited -= 1
+    return { before: '429', after: null }
+  }
+  if (faults.errorRate > 0 && random() < faults.errorRate) return { before: '500', after: null }
+  if (faults.loseReplies > 0) {
+    faults.loseReplies -= 1
+    return { before: null, after: 'reset' }
+  }
+  if (faults.errorAfterCommit > 0) {
+    faults.errorAfterCommit -= 1
+    return { before: null, after: '500' }
+  }
+  return fate
+}
