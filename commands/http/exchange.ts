@@ -1,5 +1,6 @@
 import { request as plain } from 'node:http'
 import { request as secure } from 'node:https'
+import { createMask } from '../mask.ts'
 
 /** What came back. `body` is untrusted text, cut to the limit; a redirect is an answer like any other. */
 export type Answer = Readonly<{ status: number; location: string; body: string; cut: boolean }>
@@ -31,22 +32,24 @@ export function exchange({ method, url, body, headers, signal, maxBytes, secret 
     outgoing.on('error', fail)
     outgoing.on('response', (incoming) => {
       const parts: Buffer[] = []
+      const mask = createMask(secret ? [secret] : [])
       let size = 0
       const done = (cut: boolean) => {
-        const text = Buffer.concat(parts).toString('utf8')
-        // Replaced before the cut, so that the cut leaves no half of it.
-        const safe = secret ? text.replaceAll(secret, '[secret]') : text
+        const body = Buffer.concat([...parts, mask.end()])
+          .subarray(0, maxBytes)
+          .toString('utf8')
         resolve({
           status: incoming.statusCode ?? 0,
           location: incoming.headers.location ?? '',
-          body: Buffer.from(safe).subarray(0, maxBytes).toString('utf8'),
+          body,
           cut,
         })
         outgoing.destroy()
       }
       incoming.on('data', (part: Buffer) => {
-        parts.push(part)
-        size += part.length
+        const safe = mask.push(part)
+        parts.push(safe)
+        size += safe.length
         if (size > maxBytes) done(true)
       })
       incoming.on('end', () => done(false))
