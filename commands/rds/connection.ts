@@ -1,0 +1,35 @@
+import { RDSClient } from '@aws-sdk/client-rds'
+import { z } from 'zod'
+import { defineConnection } from '../../src/domain/command.ts'
+import { awsClient, awsSettings } from '../aws/client.ts'
+
+const Settings = z.strictObject({
+  ...awsSettings,
+  /** Every export of this connection goes there, written with this role and encrypted with this key. */
+  bucket: z.string().min(3),
+  /** RDS takes no prefix with a colon. */
+  s3Prefix: z
+    .string()
+    .regex(/^[^:\\`" ]*$/, 'no colon, backslash, backtick, quote or space')
+    .default(''),
+  iamRoleArn: z.string().startsWith('arn:'),
+  kmsKeyId: z.string().min(1),
+})
+export type Settings = z.output<typeof Settings>
+
+/** Requests that change something are sent once: StartExportTask has no token that would make a second one harmless. */
+export type RdsClients = Readonly<{ reads: RDSClient; writes: RDSClient }>
+
+/** One AWS account and region, and where its exports go. */
+export const rds = defineConnection<Settings, RdsClients>({
+  kind: 'rds',
+  settings: Settings,
+  open: (settings, secret) => ({
+    reads: new RDSClient(awsClient(settings, secret, 3)),
+    writes: new RDSClient(awsClient(settings, secret, 1)),
+  }),
+  close: ({ reads, writes }) => {
+    reads.destroy()
+    writes.destroy()
+  },
+})

@@ -1,0 +1,186 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export type Task = {
+  ExportTaskIdentifier: string
+  SourceArn: string
+  S3Bucket: string
+  S3Prefix?: string
+  IamRoleArn: string
+  KmsKeyId: string
+  ExportOnly: string[]
+  Status: string
+  PercentProgress: number
+  TaskStartTime?: string
+  TaskEndTime?: string
+}
+/** `owner` is the cluster or instance that a snapshot was taken of. */
+export type Stored = { arn: string; owner: string; status: string; created: string }
+
+class Fault extends Error {
+  readonly code: string
+  readonly status: number
+  constructor(code: string, message: string, status = 400) {
+    super(message)
+    this.code = code
+    this.status = status
+  }
+}
+
+const NAMESPACE = 'http://rds.amazonaws.com/doc/2014-10-31/'
+const escapeXml = (text: string) => text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!)
+const element = (name: string, value: string | number | undefined) =>
+  value === undefined ? '' : `<${name}>${escapeXml(String(value))}</${name}>`
+const members = (form: URLSearchParams, name: string) =>
+  [...form].filter(([key]) => key.startsWith(`${name}.member.`)).map(([, value]) => value)
+
+/**
+ * A small RDS over its real wire protocol (AWS Query: form in, XML out) that refuses what RDS refuses: unsigned
+ * requests, missing parameters, a second task of one name, a second one over one source, and a sixth one.
+ */
+export async function startRds(role: string) {
+  const tasks: Task[] = []
+  const sources: Stored[] = []
+  const calls: URLSearchParams[] = []
+  let before: ((form: URLSearchParams) => void) | undefined
+  let lose = false
+
+  const need = (form: URLSearchParams, name: string): string => {
+    const value = form.get(name)
+    if (!value) throw new Fault('MissingParameter', `The request must contain the parameter ${name}.`)
+    return value
+  }
+  const isRunning = (task: Task) => ['STARTING', 'IN_PROGRESS', 'CANCELING'].includes(task.Status)
+  const taskXml = (task: Task) =>
+    [
+      ...Object.entries(task).map(([name, value]) => (Array.isArray(value) ? '' : element(name, value))),
+      `<ExportOnly>${task.ExportOnly.map((one) => element('member', one)).join('')}</ExportOnly>`,
+    ].join('')
+
+  const actions: Record<string, (form: URLSearchParams) => string> = {
+    StartExportTask(form) {
+      const name = need(form, 'ExportTaskIdentifier')
+      const SourceArn = need(form, 'SourceArn')
+      const task: Task = {
+        ExportTaskIdentifier: name,
+        SourceArn,
+        S3Bucket: need(form, 'S3BucketName'),
+        ...(form.get('S3Prefix') && { S3Prefix: form.get('S3Prefix')! }),
+        IamRoleArn: need(form, 'IamRoleArn'),
+        KmsKeyId: need(form, 'KmsKeyId'),
+        ExportOnly: members(form, 'ExportOnly'),
+        Status: 'STARTING',
+        PercentProgress: 0,
+      }
+      if (!/^[a-zA-Z](-?[a-zA-Z0-9])*$/.test(name) || name.length > 60)
+        throw new Fault('InvalidParameterValue', `Invalid export task identifier: ${name}`)
+      if (!sources.some((s) => s.arn === SourceArn))
+        throw new Fault('DBSnapshotNotFound', `${SourceArn} not found.`, 404)
+      if (task.IamRoleArn !== role) throw new Fault('IamRoleNotFound', 'The IAM role is missing.', 404)
+      if (tasks.some((t) => t.ExportTaskIdentifier === name))
+        throw new Fault('ExportTaskAlreadyExists', `The export task with the ID ${name} already exists.`)
+      if (tasks.some((t) => isRunning(t) && t.SourceArn === SourceArn))
+        throw new Fault('ExportTaskAlreadyExists', `An export of ${SourceArn} is already running.`)
+      if (tasks.filter(isRunning).length >= 5)
+        throw new Fault('ExportTaskLimitReachedFault', 'You have reached the limit of 5 concurrent export tasks.')
+      tasks.push(task)
+      return taskXml(task)
+    },
+    DescribeExportTasks(form) {
+      const size = Number(form.get('MaxRecords') ?? 100)
+      if (!(size >= 20 && size <= 100)) throw new Fault('InvalidParameterValue', `MaxRecords: ${size}`)
+      const name = form.get('ExportTaskIdentifier')
+      const source = form.get('SourceArn')
+      const found = tasks.filter(
+        (t) => (!name || t.ExportTaskIdentifier === name) && (!source || t.SourceArn === source),
+      )
+      if (name && found.length === 0) throw new Fault('ExportTaskNotFound', `Export task ${name} not found.`, 404)
+      const from = Number(form.get('Marker') ?? 0)
+      const page = found.slice(from, from + size).map((t) => `<ExportTask>${taskXml(t)}</ExportTask>`)
+      const more = found.length > from + size ? element('Marker', from + size) : ''
+      return `<ExportTasks>${page.join('')}</ExportTasks>${more}`
+    },
+    DescribeDBClusterSnapshots(form) {
+      return snapshot(form, 'DBClusterSnapshotIdentifier', 'DBClusterSnapshot', 'DBClusterIdentifier')
+    },
+    DescribeDBSnapshots(form) {
+      return snapshot(form, 'DBSnapshotIdentifier', 'DBSnapshot', 'DBInstanceIdentifier')
+    },
+    DescribeDBClusters(form) {
+      const found = sources.find((s) => s.arn === form.get('DBClusterIdentifier'))
+      if (!found) throw new Fault('DBClusterNotFoundFault', 'not found', 404)
+      const { owner, status, created } = found
+      return `<DBClusters><DBCluster>${element('DBClusterIdentifier', owner)}${element('Status', status)}${element('ClusterCreateTime', created)}</DBCluster></DBClusters>`
+    },
+  }
+  function snapshot(form: URLSearchParams, key: string, tag: string, ownerTag: string): string {
+    const found = sources.find((s) => s.arn === form.get(key))
+    if (!found)
+      throw new Fault(tag === 'DBSnapshot' ? 'DBSnapshotNotFound' : 'DBClusterSnapshotNotFoundFault', 'not found', 404)
+    const { owner, status, created } = found
+    return `<${tag}s><${tag}>${element(ownerTag, owner)}${element('Status', status)}${element('SnapshotCreateTime', created)}</${tag}></${tag}s>`
+  }
+
+  const server = createServer(async (request, reply) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    const form = new URLSearchParams(body)
+    const action = form.get('Action') ?? ''
+    calls.push(form)
+    const send = (status: number, xml: string) =>
+      reply.writeHead(status, { 'content-type': 'text/xml' }).end(`<?xml version="1.0"?>\n${xml}`)
+    try {
+      if (!/^AWS4-HMAC-SHA256 .*\/us-east-1\/rds\/aws4_request/.test(request.headers.authorization ?? ''))
+        throw new Fault('MissingAuthenticationToken', 'not signed for rds', 403)
+      const handle = form.get('Version') === '2014-10-31' ? actions[action] : undefined
+      if (!handle) throw new Fault('InvalidAction', `The action ${action} is not valid.`)
+      before?.(form)
+      const result = handle(form)
+      if (lose && action === 'StartExportTask') {
+        lose = false
+        request.socket.destroy()
+        return
+      }
+      send(
+        200,
+        `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></${action}Response>`,
+      )
+    } catch (error) {
+      const fault = error instanceof Fault ? error : new Fault('InternalFailure', String(error), 500)
+      const type = fault.status < 500 ? 'Sender' : 'Receiver'
+      send(
+        fault.status,
+        `<ErrorResponse xmlns="${NAMESPACE}"><Error><Type>${type}</Type><Code>${fault.code}</Code><Message>${escapeXml(fault.message)}</Message></Error><RequestId>1</RequestId></ErrorResponse>`,
+      )
+    }
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    tasks,
+    sources,
+    /** Every request so far with this action. */
+    sent: (action: string) => calls.filter((form) => form.get('Action') === action),
+    /** Called before each request is handled: what others do at that moment. */
+    on(what: typeof before) {
+      before = what
+    },
+    /** The next StartExportTask is done, and its reply never comes. */
+    loseNextReply() {
+      lose = true
+    },
+    reset() {
+      tasks.length = 0
+      sources.length = 0
+      calls.length = 0
+      before = undefined
+      lose = false
+    },
+    async close() {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    },
+  }
+}
