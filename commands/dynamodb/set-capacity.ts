@@ -11,8 +11,7 @@ type Data = Readonly<{ connection: string; table: string; id: string; from: Unit
 /** DescribeTable is eventually consistent: for a few looks the table may still seem untouched. */
 const STALE_LOOKS = 15
 
-const units = (what: string) =>
-  z.coerce.number().int().min(1).optional().describe(`${what} units; leave empty to keep them`)
+const units = z.coerce.number().int().min(1)
 
 /** Raises the provisioned capacity of one table up to its ceiling, and waits until the table is ACTIVE again. */
 export const setCapacity = defineChange({
@@ -23,15 +22,15 @@ export const setCapacity = defineChange({
   params: z.object({
     connection: z.string().describe('DynamoDB connection'),
     table: z.string().describe('Table'),
-    read: units('Read'),
-    write: units('Write'),
+    write: units.describe('Write units per second'),
+    read: units.optional().describe('Read units per second; empty keeps them'),
   }),
   async plan({ connection, table: name, read, write }, ctx) {
     const { client, settings } = await ctx.connect(dynamodb, connection)
     const ceiling = ceilingOf(settings, connection, name)
     const table = await describe(client, name, ctx.signal)
     const from = table.units
-    const to: Units = { read: read ?? from.read, write: write ?? from.write }
+    const to: Units = { read: read ?? from.read, write }
     refuseUnlessRaise(name, table, to, ceiling)
     const cost = monthly(settings, to) - monthly(settings, from)
     const warnings = table.indexes
@@ -106,9 +105,9 @@ export const setCapacity = defineChange({
         const now = await describe(client, data.table, ctx.signal)
         if (now.status === 'ACTIVE' && same(now.units, data.to)) return show(now.units)
         if (now.status === 'ACTIVE' && !same(now.units, data.from))
-          throw new Refused(`${data.table} has ${show(now.units)} units: somebody else changed it meanwhile.`)
+          throw new Error(`${data.table} has ${show(now.units)} units: somebody else changed it meanwhile.`)
         if (now.status === 'ACTIVE' && (began || looks >= STALE_LOOKS))
-          throw new Refused(`${data.table} is ACTIVE and still has ${show(now.units)} units: the change was not taken.`)
+          throw new Error(`${data.table} is ACTIVE and still has ${show(now.units)} units: the change was not taken.`)
         began ||= now.status !== 'ACTIVE'
         ctx.progress(1, 2, `${data.table} is ${now.status} (look ${looks})`)
         await wait(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })

@@ -1,12 +1,13 @@
 import { Readable } from 'node:stream'
 import type { HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 import { GetObjectCommand, HeadObjectCommand, S3ServiceException } from '@aws-sdk/client-s3'
+import { Refused } from '../../src/domain/command.ts'
 
 /** One object as it was when it was looked at. `etag` keeps S3's quotes. */
 export type ObjectRef = Readonly<{ bucket: string; key: string; etag: string; versionId?: string }>
 
-/** The object is not the one that was looked at before. */
-export class ObjectChanged extends Error {
+/** The object is not the one that was looked at before: nothing was written over it. */
+export class ObjectChanged extends Refused {
   override name = 'ObjectChanged'
 }
 

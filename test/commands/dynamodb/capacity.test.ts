@@ -109,9 +109,11 @@ describe('the capacity of a DynamoDB table', () => {
 
   it('refuses above the ceiling, a decrease, no change, on demand, and tables it does not know', async () => {
     expect(await refusal('raced', { write: '101' })).toMatch(/^Refused: 101 write units are above the ceiling of 100/)
-    expect(await refusal('raced', { read: '51' })).toMatch(/^Refused: 51 read units are above the ceiling of 50/)
+    expect(await refusal('raced', { read: '51', write: '20' })).toMatch(
+      /^Refused: 51 read units are above the ceiling of 50/,
+    )
     expect(await refusal('raced', { read: '9', write: '90' })).toMatch(/^Refused: .*does not lower/)
-    expect(await refusal('raced', {})).toMatch(/^Refused: .*Nothing to do/)
+    expect(await refusal('raced', { write: '20' })).toMatch(/^Refused: .*Nothing to do/)
     expect(await refusal('demand', { write: '10' })).toMatch(/^Refused: .*on demand/)
     expect(await refusal('payroll', { write: '10' })).toMatch(/^Refused: .*does not list the table/)
     expect(await refusal('gone', { write: '10' })).toMatch(/^Refused: There is no table "gone"/)
