@@ -194,7 +194,7 @@ export async function createSandboxSlack(options: SandboxOptions) {
     },
     async close(): Promise<void> {
       events.close()
-      socket.close()
+      await socket.close()
       await app.close()
     },
   }

@@ -95,9 +95,22 @@ export function createSocketHub(state: State, clock: Clock) {
     cut(): void {
       for (const socket of [...sockets]) socket.terminate()
     },
-    close(): void {
+    /** Says goodbye to every client; those that do not answer within half a second are cut. */
+    async close(): Promise<void> {
       clearInterval(pinger)
-      for (const socket of [...sockets]) socket.terminate()
+      await Promise.all(
+        [...sockets].map(
+          (socket) =>
+            new Promise<void>((resolve) => {
+              const cut = setTimeout(() => socket.terminate(), 500)
+              socket.once('close', () => {
+                clearTimeout(cut)
+                resolve()
+              })
+              socket.close(1001)
+            }),
+        ),
+      )
       wss.close()
     },
   }

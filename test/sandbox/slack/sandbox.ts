@@ -1,9 +1,20 @@
-import { WebClient } from '@slack/web-api'
+import { LogLevel, WebClient } from '@slack/web-api'
 import { createSandboxSlack, type SandboxOptions } from '../../../src/sandbox/slack/server.ts'
 
 /** Secrets of the sandboxes in these tests. */
 export const SECRETS = { signingSecret: 'signing-secret', botToken: 'xoxb-sandbox', appToken: 'xapp-sandbox' }
 export const [DATA, ONA, ADA, SAM] = ['C0000DATAON', 'U0000ONCALL', 'U0000000ADA', 'U0000000SAM']
+
+const nothing = () => {}
+const QUIET = {
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  setLevel: nothing,
+  getLevel: () => LogLevel.ERROR,
+  setName: nothing,
+}
 
 /** A sandbox and the real client pointed at it, without the client's own retries. */
 export async function startSandbox(options: Partial<SandboxOptions> = {}) {
@@ -12,6 +23,8 @@ export async function startSandbox(options: Partial<SandboxOptions> = {}) {
     slackApiUrl: sandbox.apiUrl,
     retryConfig: { retries: 0 },
     rejectRateLimitedCalls: true,
+    // Refusals are what these tests are about; the client would print each.
+    logger: QUIET,
   })
   return { sandbox, web }
 }
