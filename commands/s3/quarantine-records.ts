@@ -1,14 +1,14 @@
-import type { S3Client } from '@aws-sdk/client-s3'
-import { CopyObjectCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { z } from 'zod'
-import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { isAllowed, s3 } from './connection.ts'
-import { NotGzip, readLines } from './lines.ts'
+import type { Quarantine } from './kept.ts'
+import { badLines, holdsBadLines, holdsOriginal, probeRewrite } from './kept.ts'
+import { NotGzip } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
-import { assertUnchanged, copySource, head, open } from './objects.ts'
+import { assertUnchanged, copySource, head } from './objects.ts'
 import { bare, isMadeFrom, rewrite } from './rewrite.ts'
-import type { BadLine, Survey } from './survey.ts'
+import type { BadLine } from './survey.ts'
 import { sha256, survey } from './survey.ts'
 
 /** CopyObject takes no more in one request: AmazonS3 API reference, CopyObject. */
@@ -16,15 +16,6 @@ const MAX_OBJECT_BYTES = 5 * 1024 ** 3
 /** No approval lets more than this share of a file be removed. */
 const CEILING = 0.2
 const PREVIEWS = 20
-
-type Data = Readonly<{
-  connection: string
-  ref: ObjectRef
-  size: number
-  copyKey: string
-  badKey: string
-  found: Survey
-}>
 
 /** Sets the lines of one `.json.gz` aside that are not JSON. The original is copied first and stays. */
 export const quarantineRecords = defineChange({
@@ -117,7 +108,7 @@ export const quarantineRecords = defineChange({
         },
       ],
       warnings,
-      data: { connection, ref, size, copyKey, badKey, found } satisfies Data,
+      data: { connection, ref, size, copyKey, badKey, found } satisfies Quarantine,
     }
   },
   async run({ data }, ctx) {
@@ -191,55 +182,9 @@ export const quarantineRecords = defineChange({
       return finding(await holdsOriginal(client, data, ctx.signal), `${data.copyKey} with the content of the original`)
     if (step === 'set-aside')
       return finding(await holdsBadLines(client, data, ctx.signal), `${data.badKey} with the bad lines`)
-    return probeRewrite(client, data, ctx)
+    return probeRewrite(client, data, ctx.signal)
   },
 })
-
-async function probeRewrite(client: S3Client, { ref }: Data, ctx: ReadContext) {
-  const now = await head(client, ref, ctx.signal)
-  if (now?.ETag === ref.etag) return { landed: 'no' as const, detail: `${ref.key} is still the original, ${ref.etag}` }
-  if (isMadeFrom(now, ref)) return { landed: 'yes' as const, detail: `${ref.key} is the rewritten one, ${now?.ETag}` }
-  return {
-    landed: 'cannot_tell' as const,
-    detail: now ? `${ref.key} is another object now: ${now.ETag}` : `${ref.key} is gone`,
-  }
-}
-
-const finding = (there: boolean, what: string) =>
-  ({ landed: there ? 'yes' : 'no', detail: there ? `There is ${what}` : `There is no ${what}` }) as const
-
-/** An ETag differs between a multipart original and its copy, and under KMS: what counts is the size and the content. */
-async function holdsOriginal(
-  client: S3Client,
-  { ref, copyKey, size, found }: Data,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const copy = await head(client, { bucket: ref.bucket, key: copyKey }, signal)
-  if (!copy?.ETag || copy.ContentLength !== size) return false
-  return (
-    (await survey(client, { bucket: ref.bucket, key: copyKey, etag: copy.ETag }, signal)).contentSha ===
-    found.contentSha
-  )
-}
-
-async function holdsBadLines(client: S3Client, { ref, badKey, found }: Data, signal: AbortSignal): Promise<boolean> {
-  if (!(await head(client, { bucket: ref.bucket, key: badKey }, signal))) return false
-  const got = await client.send(new GetObjectCommand({ Bucket: ref.bucket, Key: badKey }), { abortSignal: signal })
-  return sha256((await got.Body?.transformToByteArray()) ?? new Uint8Array()) === found.badSha
-}
-
-async function badLines(
-  client: S3Client,
-  ref: ObjectRef,
-  bad: readonly BadLine[],
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const numbers = new Set(bad.map((line) => line.number))
-  const out: Buffer[] = []
-  for await (const batch of readLines(await open(client, ref, signal), signal))
-    for (const { number, bytes } of batch) if (bytes && numbers.has(number)) out.push(bytes, Buffer.from('\n'))
-  return Buffer.concat(out)
-}
 
 const percent = (share: number): string => `${Number((share * 100).toPrecision(3))} %`
 const listed = (bad: readonly BadLine[]): string =>
@@ -247,3 +192,5 @@ const listed = (bad: readonly BadLine[]): string =>
     ...bad.slice(0, PREVIEWS).map((b) => `line ${b.number} sha256:${b.sha256.slice(0, 12)} ${b.reason}: ${b.preview}`),
     ...(bad.length > PREVIEWS ? [`and ${bad.length - PREVIEWS} more`] : []),
   ].join('\n')
+const finding = (there: boolean, what: string) =>
+  ({ landed: there ? 'yes' : 'no', detail: there ? `There is ${what}` : `There is no ${what}` }) as const
