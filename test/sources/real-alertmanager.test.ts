@@ -73,8 +73,11 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
         group_by: ['alertname'],
         group_wait: '50ms',
         group_interval: '500ms',
-        // A refused group is sent again with its next flush: put that off, to see retries alone.
-        routes: [{ receiver: 'stranger', matchers: ['alertname="Refused"'], group_interval: '1h' }],
+        // What failed is sent again with its group's next flush too: put that off, to see retries alone.
+        routes: [
+          { receiver: 'stranger', matchers: ['alertname="Refused"'], group_interval: '1h' },
+          { receiver: 'keyturn', matchers: ['alertname="StoredLater"'], group_interval: '1h' },
+        ],
       },
       receivers: [hook('keyturn', 's3cret'), hook('stranger', 'wrong')],
     }

@@ -119,7 +119,7 @@ describe('the webhook edge', () => {
     await arrived.promise
     sender.destroy()
     await hungUp.promise
-    expect((await post(body())).status).toBe(503)
+    expect(await (await post(body())).json()).toMatchObject({ error: 'overloaded' })
     gate.resolve()
     await new Promise(setImmediate)
     expect((await post(body())).status).toBe(200)
