@@ -1,0 +1,99 @@
+import type { z } from 'zod'
+import type { Command } from '../domain/command.ts'
+import { type Call, type Field, fieldsOf, slots } from '../domain/playbook.ts'
+import { type Place, quote, type Report } from './fault.ts'
+import { instead } from './nearest.ts'
+import type { Entry, Tree } from './yaml.ts'
+
+type Json = z.core.util.JSONType
+
+/** Whether a string holds `${…}` that is no slot of a label or annotation. */
+function hasExpression(text: string): boolean {
+  const rest = slots(text).reduce((left, s) => left.replace(`\${${s.from}.${s.name}}`, ' '), text)
+  return rest.includes('${')
+}
+
+/**
+ * Reads the YAML of a call and checks it against the command's schema. A static value is checked now, at its own
+ * key; one with a slot when it is filled. A required parameter may be missing only if a form can ask for it.
+ */
+export function readCall(command: Command, entries: readonly Entry[], at: Place, report: Report): Call {
+  let faults = 0
+  const fault: Report = (...args) => {
+    faults++
+    report(...args)
+  }
+  const fields = fieldsOf(command.params)
+  const params: [string, Json][] = []
+  let open = false
+  for (const { key, at: keyAt, value } of entries) {
+    const field = fields.find((f) => f.name === key)
+    if (!field) {
+      const names = fields.map((f) => f.name)
+      fault(keyAt, `${command.id} has no parameter ${quote(key)}`, instead(key, names))
+      continue
+    }
+    const json = jsonOf(field, keyAt, value, fault)
+    if (json === undefined) continue
+    params.push([key, json])
+    const strings = [json].flat().filter((item) => typeof item === 'string')
+    if (strings.some((s) => slots(s).length > 0)) open = true
+    else checkStatic(command, field, json, keyAt, fault)
+  }
+  for (const field of fields) {
+    if (!field.required || entries.some((e) => e.key === field.name)) continue
+    open = true
+    if (!field.askable)
+      fault(at, `${command.id} needs ${quote(field.name)}, and no form can ask for it`, 'Give it a value in this block')
+  }
+  if (!open && faults === 0) {
+    const whole = command.params.safeParse(Object.fromEntries(params))
+    for (const issue of whole.error?.issues ?? [])
+      fault(at, messageOf(issue), `Correct the parameters of ${command.id}`)
+  }
+  return {
+    command: command.id,
+    summary: command.summary,
+    effect: command.effect,
+    risk: command.effect === 'read' ? null : command.risk,
+    params: Object.fromEntries(params),
+    fields: fields.map(({ askable: _, ...field }) => field),
+  }
+}
+
+function jsonOf(field: Field, at: Place, value: Tree, report: Report): Json | undefined {
+  if (value.kind === 'faulty') return undefined
+  const leaves = value.kind === 'list' ? value.items : [value]
+  const items: (string | number | boolean)[] = []
+  let faulty = false
+  for (const leaf of leaves) {
+    if (leaf.kind === 'scalar' && leaf.value !== null) {
+      items.push(leaf.value)
+      if (typeof leaf.value !== 'string' || !hasExpression(leaf.value)) continue
+      const remedy = `Only \${labels.name} and \${annotations.name} can be filled in; there is no expression language`
+      report(value.kind === 'list' ? leaf.at : at, `${quote(leaf.value)} holds an expression`, remedy)
+    } else if (leaf.kind === 'scalar')
+      report(at, `the parameter ${quote(field.name)} has no value`, 'Give it one, or take the line out')
+    else if (leaf.kind !== 'faulty')
+      report(at, `the parameter ${quote(field.name)} is neither a plain value nor a list of them`, 'Write it flat')
+    faulty = true
+  }
+  if (faulty) return undefined
+  return value.kind === 'list' ? items : items[0]
+}
+
+function checkStatic(command: Command, field: Field, value: Json, at: Place, report: Report): void {
+  // Coercion takes true for 1, which nobody means.
+  if (field.type === 'number' && typeof value === 'boolean') {
+    report(at, `the parameter ${quote(field.name)} is ${value}, not a number`, 'Write a number')
+    return
+  }
+  const schema = command.params.shape[field.name] as z.ZodType
+  const issue = schema.safeParse(value).error?.issues[0]
+  if (!issue) return
+  const hint = field.type === 'choice' ? `Use one of: ${field.options.join(', ')}` : `It means: ${field.label}`
+  const number = typeof value === 'number' && field.type === 'text'
+  report(at, `the parameter ${quote(field.name)} is wrong: ${messageOf(issue)}`, number ? 'Put it in quotes' : hint)
+}
+
+const messageOf = (issue: z.core.$ZodIssue): string => issue.message.replaceAll(/\s+/g, ' ').replace(/\.$/, '')

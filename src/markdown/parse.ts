@@ -1,0 +1,146 @@
+import type { Command } from '../domain/command.ts'
+import { digest } from '../domain/plan.ts'
+import type { Call, Playbook, Step } from '../domain/playbook.ts'
+import { type Fence, readBody, type Section } from './body.ts'
+import { readCall } from './call.ts'
+import { type Fault, type Place, quote, type Report, sortFaults } from './fault.ts'
+import { LONGEST_TITLE, type Names, readFront } from './front.ts'
+import { instead } from './nearest.ts'
+import { readMapping } from './yaml.ts'
+
+/** What a playbook may name: every command, and the approvers and channels of the configuration if they are known. */
+export type Known = Names & Readonly<{ commands: readonly Command[] }>
+
+/** `matchLine` is where `match` stands, for faults that only two files together have. */
+export type Parsed = { ok: true; playbook: Playbook; matchLine: number } | { ok: false; faults: Fault[] }
+
+/** 1 MB of YAML flow blocks for seconds; no playbook that a person reads comes near this. In bytes of UTF-8. */
+export const LARGEST = 64 * 1024
+/** Deep nesting of markdown needs a long line, and takes time that grows with its square. */
+const LONGEST_LINE = 1000
+
+const PATH = /(?:^|\/)([a-z0-9][a-z0-9-]*\/[a-z0-9][a-z0-9-]*)\.md$/
+
+/** Parses one markdown file (`…/<system>/<slug>.md`) into a playbook, or says everything that is wrong with it. */
+export function parsePlaybook(file: string, text: string, known: Known): Parsed {
+  const faults: Fault[] = []
+  const report: Report = (at, what, remedy) => faults.push({ file, ...at, what, remedy })
+  const parsed = parse(file, text, known, report)
+  return faults.length > 0 || !parsed ? { ok: false, faults: sortFaults(faults) } : { ok: true, ...parsed }
+}
+
+function parse(file: string, text: string, known: Known, report: Report) {
+  const id = PATH.exec(file.replaceAll('\\', '/'))?.[1]
+  if (!id)
+    report({ line: 0 }, 'the path is not <system>/<slug>.md', 'Name folder and file with small letters, digits and "-"')
+  if (Buffer.byteLength(text) > LARGEST) {
+    report({ line: 0 }, `the file is larger than ${LARGEST / 1024} KiB`, 'Split it into several playbooks')
+    return null
+  }
+  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)
+  const long = lines.flatMap((line, i) => (line.length > LONGEST_LINE ? [i + 1] : []))
+  for (const line of long) report({ line }, `the line is longer than ${LONGEST_LINE} characters`, 'Break it')
+  if (long.length > 0) return null
+
+  const end = frontEnd(lines, report)
+  if (end === null) return null
+  const place = (line: number, column: number) => ({ line: line + 1, column })
+  const entries = end > 0 ? readMapping(lines.slice(1, end).join('\n'), place, report) : null
+  const front = entries && readFront(entries, known, report)
+
+  // The front matter's lines stay as empty ones, so that lines of the body count from the file's beginning.
+  const body = lines.map((line, i) => (end > 0 && i <= end ? '' : line))
+  const [intro, ...sections] = readBody(body.join('\n'))
+  for (const fence of intro!.fences) {
+    checkFence(fence, known, report)
+    if (isCall(fence)) report(fence, 'the call stands before the first step', 'Put a "## " heading above it')
+  }
+  const steps = sections.map((section) => stepOf(section, body, known, report))
+  if (steps.length === 0) report({ line: lines.length }, 'the playbook has no step', 'Add a "## " heading')
+  checkIds(steps, report)
+  if (!front || !id) return null
+  const { matchLine, ...rest } = front
+  const playbook: Playbook = { id, hash: digest(text), ...rest, intro: proseOf(intro!, body, []), steps }
+  return { playbook, matchLine }
+}
+
+/** Index of the line that closes the front matter; 0 if there is none, null if the file can't be read on. */
+function frontEnd(lines: readonly string[], report: Report): number | null {
+  const first = lines[0]!.trimEnd()
+  if (first !== '---') {
+    const what = first.startsWith('---') ? `the front matter begins with ${quote(first)}` : 'there is no front matter'
+    report({ line: 1 }, what, 'Begin the file with a line "---", YAML, and a line "---"')
+    return first.startsWith('---') ? null : 0
+  }
+  const end = lines.findIndex((line, i) => i > 0 && line.trimEnd() === '---')
+  if (end > 0) return end
+  report({ line: 1 }, 'the front matter does not end', 'Close it with a line "---"')
+  return null
+}
+
+const isCall = (fence: Fence): boolean => /^ya?ml$/i.test(fence.lang) && fence.meta !== ''
+
+function checkFence(fence: Fence, known: Known, report: Report): void {
+  if (!fence.closed) report(fence, 'the fenced block does not end', 'Close it with the same fence on a line of its own')
+  if (known.commands.some((c) => c.id === fence.lang))
+    report(fence, `the block ${quote(fence.lang)} is not a call`, `Write "yaml ${fence.lang}" after the fence`)
+}
+
+function stepOf(section: Section, body: readonly string[], known: Known, report: Report): Step {
+  const title = section.title!
+  const at = { line: section.line }
+  if (title.length > LONGEST_TITLE)
+    report(at, `the heading is longer than ${LONGEST_TITLE} characters`, 'Shorten it and write the rest below')
+  const id = slug(title)
+  if (id === '') report(at, 'the heading has no letter and no digit', 'Say what the step does')
+  for (const fence of section.fences) checkFence(fence, known, report)
+  const [first, ...more] = section.fences.filter(isCall)
+  for (const fence of more)
+    report(fence, `the step has a second call, the first is in line ${first!.line}`, 'Make it a step of its own')
+  const calls = [first, ...more].map((fence) => fence && callOf(fence, body, known, report))
+  return { id, title, line: section.line, prose: proseOf(section, body, first ? [first] : []), call: calls[0] ?? null }
+}
+
+function callOf(fence: Fence, body: readonly string[], known: Known, report: Report): Call | null {
+  const ids = known.commands.map((c) => c.id)
+  const name = fence.meta.trim()
+  if (fence.lang !== 'yaml') report(fence, `the call is marked ${quote(fence.lang)}`, 'Write "yaml" in small letters')
+  const command = known.commands.find((c) => c.id === name)
+  if (!command) report(fence, `there is no command ${quote(name)}`, instead(name, ids))
+  const values = fence.text.split('\n')
+  const place = (line: number, column: number): Place => {
+    const source = body[fence.line + line - 1] ?? ''
+    const indent = Math.max(source.length - (values[line - 1]?.length ?? 0), 0)
+    return { line: Math.min(fence.line + line, fence.end), column: indent + column }
+  }
+  const entries = readMapping(fence.text, place, report)
+  return command && entries ? readCall(command, entries, { line: fence.line }, report) : null
+}
+
+/** The heading without its leading number, as an id: `1. Skip it` → `skip-it`. */
+const slug = (title: string): string =>
+  title
+    .replace(/^\d+[.)]\s+/, '')
+    .normalize('NFC')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, '-')
+    .replaceAll(/^-|-$/g, '')
+
+function checkIds(steps: readonly Step[], report: Report): void {
+  const seen = new Map<string, number>()
+  for (const { id, line } of steps) {
+    const first = seen.get(id)
+    if (first === undefined) seen.set(id, line)
+    else if (id !== '') report({ line }, `the step ${quote(id)} is here twice, first in line ${first}`, 'Rename one')
+  }
+}
+
+/** The markdown of a section as it was written, without its call. */
+function proseOf(section: Section, body: readonly string[], calls: readonly Fence[]): string {
+  const own = body.slice(section.first - 1, section.end)
+  const shown = own.filter((_, i) => !calls.some((c) => section.first + i >= c.line && section.first + i <= c.end))
+  return shown
+    .join('\n')
+    .replace(/^\s*\n/, '')
+    .trimEnd()
+}
