@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { ambiguous, type Playbook } from '../domain/playbook.ts'
@@ -17,7 +18,7 @@ export async function loadPlaybooks(dir: string, known: Known): Promise<Loaded> 
   for (const file of await list(dir, faults)) {
     const text = await readText(file, dir, faults)
     if (text === null) continue
-    const parsed = parsePlaybook(file, text, known)
+    const parsed = parsePlaybook(file, text, known, relative(dir, file))
     if (parsed.ok) found.push({ file, ...parsed })
     else faults.push(...parsed.faults)
   }
@@ -51,7 +52,7 @@ async function list(dir: string, faults: Fault[]): Promise<string[]> {
   }
 }
 
-/** The text of a file that really lies below `dir`; a link to anywhere else is a way to read what is not a playbook. */
+/** The text of a file that really lies below `dir`; a link to anywhere else would show what is not a playbook. */
 async function readText(file: string, dir: string, faults: Fault[]): Promise<string | null> {
   const no = (what: string, remedy: string) => {
     faults.push({ file, line: 0, what, remedy })
@@ -68,9 +69,9 @@ async function readText(file: string, dir: string, faults: Fault[]): Promise<str
     const { size, ...info } = await stat(real).then((s) => ({ size: s.size, file: s.isFile() }))
     if (!info.file) return no('this is not a file', 'Put the file itself here')
     if (size > LARGEST) return no(`the file is larger than ${LARGEST / 1024} KiB`, 'Split it into several playbooks')
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await readFile(real))
+    const bytes = await readFile(real)
+    return isUtf8(bytes) ? bytes.toString() : no('the file is not UTF-8', 'Save it as UTF-8')
   } catch (error) {
-    if (error instanceof TypeError) return no('the file is not UTF-8', 'Save it as UTF-8')
     throw new Error(`${file} cannot be read`, { cause: error })
   }
 }

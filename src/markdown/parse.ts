@@ -19,22 +19,34 @@ export const LARGEST = 64 * 1024
 /** Deep nesting of markdown needs a long line, and takes time that grows with its square. */
 const LONGEST_LINE = 1000
 
-const PATH = /(?:^|\/)([a-z0-9][a-z0-9-]*\/[a-z0-9][a-z0-9-]*)\.md$/
+const PATH = /^([a-z0-9][a-z0-9-]*\/[a-z0-9][a-z0-9-]*)\.md$/
 
-/** Parses one markdown file (`…/<system>/<slug>.md`) into a playbook, or says everything that is wrong with it. */
-export function parsePlaybook(file: string, text: string, known: Known): Parsed {
+/**
+ * Parses one markdown file into a playbook, or says everything that is wrong with it. `file` is the name in faults,
+ * `path` the one below the directory of playbooks: `<system>/<slug>.md`.
+ */
+export function parsePlaybook(
+  file: string,
+  text: string,
+  known: Known,
+  path: string = file.split('/').slice(-2).join('/'),
+): Parsed {
   const faults: Fault[] = []
   const report: Report = (at, what, remedy) => faults.push({ file, ...at, what, remedy })
-  const parsed = parse(file, text, known, report)
+  const parsed = parse(path, text, known, report)
   return faults.length > 0 || !parsed ? { ok: false, faults: sortFaults(faults) } : { ok: true, ...parsed }
 }
 
-function parse(file: string, text: string, known: Known, report: Report) {
-  const id = PATH.exec(file.replaceAll('\\', '/'))?.[1]
+function parse(path: string, text: string, known: Known, report: Report) {
+  const id = PATH.exec(path.replaceAll('\\', '/'))?.[1]
   if (!id)
     report({ line: 0 }, 'the path is not <system>/<slug>.md', 'Name folder and file with small letters, digits and "-"')
   if (Buffer.byteLength(text) > LARGEST) {
     report({ line: 0 }, `the file is larger than ${LARGEST / 1024} KiB`, 'Split it into several playbooks')
+    return null
+  }
+  if (!text.isWellFormed()) {
+    report({ line: 0 }, 'the file is not Unicode text', 'Save it as UTF-8')
     return null
   }
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\r|\n/)
@@ -56,7 +68,12 @@ function parse(file: string, text: string, known: Known, report: Report) {
     if (isCall(fence)) report(fence, 'the call stands before the first step', 'Put a "## " heading above it')
   }
   const steps = sections.map((section) => stepOf(section, body, known, report))
-  if (steps.length === 0) report({ line: lines.length }, 'the playbook has no step', 'Add a "## " heading')
+  if (steps.length === 0)
+    report(
+      { line: lines.length - (lines.length > 1 && lines.at(-1) === '' ? 1 : 0) },
+      'the playbook has no step',
+      'Add a "## " heading',
+    )
   checkIds(steps, report)
   if (!front || !id) return null
   const { matchLine, ...rest } = front
@@ -80,8 +97,12 @@ function frontEnd(lines: readonly string[], report: Report): number | null {
 
 const isCall = (fence: Fence): boolean => /^ya?ml$/i.test(fence.lang) && fence.meta !== ''
 
+/** Whether the closing fence was forgotten, so that headings or other fences became part of a call. */
+const runsOn = (fence: Fence): boolean => isCall(fence) && /^\s*(##\s|`{3}|~{3})/m.test(fence.text)
+
 function checkFence(fence: Fence, known: Known, report: Report): void {
-  if (!fence.closed) report(fence, 'the fenced block does not end', 'Close it with the same fence on a line of its own')
+  if (!fence.closed || runsOn(fence))
+    report(fence, 'the fenced block does not end', 'Close it with the same fence on a line of its own')
   if (known.commands.some((c) => c.id === fence.lang))
     report(fence, `the block ${quote(fence.lang)} is not a call`, `Write "yaml ${fence.lang}" after the fence`)
 }
@@ -113,7 +134,7 @@ function callOf(fence: Fence, body: readonly string[], known: Known, report: Rep
     const indent = Math.max(source.length - (values[line - 1]?.length ?? 0), 0)
     return { line: Math.min(fence.line + line, fence.end), column: indent + column }
   }
-  const entries = readMapping(fence.text, place, report)
+  const entries = runsOn(fence) ? null : readMapping(fence.text, place, report)
   return command && entries ? readCall(command, entries, { line: fence.line }, report) : null
 }
 

@@ -71,6 +71,8 @@ function read(node: ParsedNode, depth: number, offset: (n: number) => Place, rep
     const { value } = node
     if (typeof value === 'number' && (Number.isInteger(value) ? !Number.isSafeInteger(value) : !Number.isFinite(value)))
       return faulty(`${quote(node.source)} is no number that JSON can hold exactly`, 'Quote it if it is a name')
+    if (typeof value === 'string' && !value.isWellFormed())
+      return faulty('the text is not Unicode', 'Take the escape of half a character out')
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value))
       return { at, kind: 'scalar', value: value as string | number | boolean | null }
     return faulty('the value is no plain JSON value', 'Write text, a number, true, false or a list')
