@@ -1,0 +1,365 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import type { Incident } from '../../src/domain/incident.ts'
+import type { Drawn } from '../../src/slack/show.ts'
+import { asked, createWorld, DATA, drawPlain, opened, PLATFORM, type World } from './world.ts'
+
+const worlds: World[] = []
+const world = async (...args: Parameters<typeof createWorld>) => {
+  const made = await createWorld(...args)
+  worlds.push(made)
+  return made
+}
+afterEach(async () => {
+  for (const one of worlds.splice(0)) await one.close()
+})
+
+const planFailed = (proposal: string) => ({ type: 'plan.failed', proposal, error: 'no' }) as const
+const started = (proposal: string) => ({ type: 'run.started', proposal, worker: 'w' }) as const
+const shown = async (w: World, bot: ReturnType<World['bot']>, id = 'i1', limit?: number) => {
+  let done = false
+  void bot.reconcile(id).then(() => {
+    done = true
+  })
+  await w.pass(() => done, limit)
+}
+
+it('posts the root, then its thread in order, and edits in place what changed', async () => {
+  const w = await world()
+  const bot = w.bot()
+  w.journal.add('i1', opened(), asked('p1', 'first'), asked('p2', 'second'))
+  await shown(w, bot)
+  expect(w.texts()).toEqual(['Blocked', 'first: planning', 'second: planning'])
+  const [root, one, two] = w.sandbox.state().messages[DATA]!
+  expect([one?.thread_ts, two?.thread_ts]).toEqual([root?.ts, root?.ts])
+  w.journal.add('i1', planFailed('p1'), { type: 'incident.resolved' })
+  await shown(w, bot)
+  expect(w.texts()).toEqual(['Blocked (resolved)', 'first: plan_failed', 'second: planning'])
+  expect(w.calls('chat.postMessage')).toHaveLength(3)
+})
+
+it('makes no call for an incident that Slack shows already', async () => {
+  const w = await world()
+  const bot = w.bot()
+  w.journal.add('i1', opened())
+  expect(await bot.isShown('i1')).toBe(false)
+  await w.pass(() => bot.isShown('i1'))
+  const before = w.sandbox.log.length
+  await shown(w, bot)
+  await shown(w, w.bot())
+  expect(w.sandbox.log).toHaveLength(before)
+})
+
+describe('when the reply to a post is lost', () => {
+  it.each([
+    ['after the message was posted', { loseReplies: 1 }],
+    ['and the server says 500 after the message was posted', { errorAfterCommit: 1 }],
+    ['three times in a row', { loseReplies: 3 }],
+  ])('there is one message: %s', async (_, faults) => {
+    const w = await world({ faults: { ...faults, methods: ['chat.postMessage'] } })
+    const bot = w.bot()
+    w.journal.add('i1', opened(), asked('p1'), asked('p2'), asked('p3'))
+    await shown(w, bot)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning', 'do-it: planning', 'do-it: planning'])
+    expect(w.has('info', 'was adopted')).toBe(true)
+    const stored = Object.values(w.postbox.posted.get('i1')!).map((p) => p.ts)
+    expect(stored.sort()).toEqual(w.sandbox.state().messages[DATA]!.map((m) => m.ts))
+  })
+
+  it('posts again when the message never came into being', async () => {
+    let draws = 0
+    const w = await world({
+      faults: { errorRate: 0.5, methods: ['chat.postMessage'] },
+      random: () => (draws++ < 1 ? 0 : 1),
+    })
+    const bot = w.bot()
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+    expect(w.calls('chat.postMessage').map((c) => c.status)).toEqual([500, 200, 200])
+  })
+
+  it('adopts what a bot posted that died before it could note it', async () => {
+    const w = await world()
+    const dead = w.bot()
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, dead)
+    for (const [key, one] of Object.entries(w.postbox.posted.get('i1')!))
+      await w.postbox.write('i1', key, { ...one, ts: null })
+    await w.postbox.setRendered('i1', 'older')
+    await shown(w, w.bot())
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+    expect(w.calls('chat.postMessage')).toHaveLength(2)
+  })
+
+  it('waits until the request of a dead bot can no longer land before it posts', async () => {
+    const w = await world()
+    w.journal.add('i1', opened())
+    const attemptedAt = w.now()
+    await w.postbox.write('i1', 'root', { channel: DATA, ts: null, hash: 'x', attemptedAt })
+    await shown(w, w.bot())
+    expect(w.texts()).toEqual(['Blocked'])
+    expect(w.calls('chat.postMessage')[0]!.at - attemptedAt).toBeGreaterThanOrEqual(10_000)
+  })
+
+  it('uploads a file once', async () => {
+    const w = await world({ faults: { loseReplies: 1, methods: ['files.completeUploadExternal'] } })
+    const draw = (incident: Incident): Drawn[] => [
+      ...drawPlain(incident, { progress: {} }),
+      {
+        key: 'plan',
+        kind: 'file',
+        thread: true,
+        text: 'The plan',
+        filename: 'plan-1.txt',
+        title: 'Plan',
+        content: 'all of it',
+      },
+    ]
+    w.journal.add('i1', opened())
+    await shown(w, w.bot(draw))
+    const [root, file] = w.sandbox.state().messages[DATA]!
+    expect(w.texts()).toHaveLength(2)
+    expect(file).toMatchObject({ thread_ts: root!.ts, files: [{ name: 'plan-1.txt', title: 'Plan', size: 9 }] })
+  })
+})
+
+describe('when Slack is down', () => {
+  it.each([[true], ['503']] as const)('shows everything in order and once after it heals (%s)', async (outage) => {
+    const w = await world()
+    const bot = w.bot()
+    w.sandbox.faults({ outage })
+    w.journal.add('i1', opened(), asked('p1', 'first'))
+    await bot.start()
+    await w.pass(() => w.sandbox.log.length > 20)
+    w.journal.add('i1', asked('p2', 'second'), planFailed('p1'))
+    w.sandbox.faults({ outage: false })
+    await w.pass(() => bot.isShown('i1'), 60_000)
+    expect(w.texts()).toEqual(['Blocked', 'first: plan_failed', 'second: planning'])
+    expect(w.sandbox.state().messages[DATA]!.some((m) => m.edited)).toBe(false)
+  })
+
+  it('keeps trying without hammering', async () => {
+    const w = await world({ faults: { outage: true } })
+    const bot = w.bot()
+    w.journal.add('i1', opened())
+    void bot.reconcile('i1')
+    const begin = w.now()
+    await w.pass(() => w.now() - begin > 300_000, 400_000)
+    expect(w.sandbox.log.length).toBeLessThan(60)
+    expect(w.sandbox.log.length).toBeGreaterThan(15)
+  })
+})
+
+it('keeps the order of 40 messages to one channel at one a second, while another channel is not delayed', async () => {
+  const w = await world()
+  const bot = w.bot()
+  await bot.start()
+  const begin = w.now()
+  w.journal.add('i1', opened('Storm'), ...Array.from({ length: 39 }, (_, n) => asked(`p${n}`, `step ${n}`)))
+  w.journal.add('i2', opened('Elsewhere', 'platform'), asked('p1'))
+  await w.pass(async () => (await bot.isShown('i1')) && (await bot.isShown('i2')))
+  expect(w.texts()).toEqual(['Storm', ...Array.from({ length: 39 }, (_, n) => `step ${n}: planning`)])
+  expect(w.texts(PLATFORM)).toEqual(['Elsewhere', 'do-it: planning'])
+  const at = (channel: string) =>
+    w
+      .calls('chat.postMessage')
+      .filter((c) => c.args?.channel === channel)
+      .map((c) => c.at - begin)
+  expect(at(PLATFORM)).toEqual([0, 1000])
+  expect(at(DATA).at(-1)).toBe(39_000)
+  expect(w.calls('chat.postMessage').every((c) => c.status === 200)).toBe(true)
+})
+
+it('waits as long as Slack says after 429, for that channel only', async () => {
+  const w = await world({ faults: { rateLimited: 1, retryAfter: 30, methods: ['chat.postMessage'] } })
+  const bot = w.bot()
+  const begin = w.now()
+  w.journal.add('i1', opened())
+  void bot.reconcile('i1')
+  await w.pass(() => w.calls('chat.postMessage').length === 1)
+  w.journal.add('i2', opened('Elsewhere', 'platform'))
+  void bot.reconcile('i2')
+  await w.pass(async () => (await bot.isShown('i1')) && (await bot.isShown('i2')))
+  const times = w.calls('chat.postMessage').map((c) => [c.args?.channel ?? DATA, c.status, c.at - begin])
+  expect(times.slice(1)).toEqual([
+    [PLATFORM, 200, 0],
+    [DATA, 200, 30_000],
+  ])
+})
+
+it('draws only the newest state of what changed while it waited for its turn', async () => {
+  const w = await world()
+  const bot = w.bot()
+  w.journal.add('i1', opened(), asked('p1'))
+  void bot.reconcile('i1')
+  await w.pass(() => w.texts().length === 1)
+  w.journal.add('i1', planFailed('p1'))
+  await w.pass(() => bot.isShown('i1'))
+  expect(w.texts()).toEqual(['Blocked', 'do-it: plan_failed'])
+  expect(w.calls('chat.update')).toHaveLength(0)
+})
+
+it('edits the card of a run every two seconds at most, and ends with the last state', async () => {
+  const w = await world()
+  const bot = w.bot()
+  await bot.start()
+  w.journal.add('i1', opened(), asked('p1'), started('p1'))
+  await w.pass(() => bot.isShown('i1'))
+  const begin = w.now()
+  for (let done = 1; done <= 50; done += 1) {
+    w.beats.set('i1 p1', { done, total: 50, note: '' })
+    w.journal.ring('i1')
+    const until = w.now() + 200
+    void w.sleep(200)
+    await w.pass(() => w.now() >= until)
+  }
+  await w.pass(() => bot.isShown('i1'))
+  expect(w.texts().at(-1)).toBe('do-it: running 50/50')
+  const edits = w.calls('chat.update').map((c) => c.at - begin)
+  expect(edits.length).toBeGreaterThan(4)
+  expect(edits.length).toBeLessThanOrEqual(7)
+  for (let i = 1; i < edits.length; i += 1) expect(edits[i]! - edits[i - 1]!).toBeGreaterThanOrEqual(2000)
+})
+
+it('stays below the edits a minute that Slack allows, however many incidents change', async () => {
+  const w = await world()
+  const bot = w.bot()
+  await bot.start()
+  const ids = Array.from({ length: 30 }, (_, n) => `i${n}`)
+  for (const id of ids) w.journal.add(id, opened(id))
+  await w.pass(async () => (await Promise.all(ids.map(bot.isShown))).every(Boolean))
+  for (let round = 0; round < 3; round += 1) {
+    for (const id of ids) w.journal.add(id, { type: round % 2 ? 'incident.reopened' : 'incident.resolved' })
+    await w.pass(async () => (await Promise.all(ids.map(bot.isShown))).every(Boolean))
+  }
+  expect(w.calls('chat.update').filter((c) => c.status !== 200)).toEqual([])
+  expect(w.texts()).toEqual(ids.map((id) => `${id} (resolved)`))
+})
+
+describe('when somebody deletes a message', () => {
+  it('posts it again as soon as it has to change', async () => {
+    const w = await world()
+    const bot = w.bot()
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    const [root, card] = w.sandbox.state().messages[DATA]!
+    await bot.web.chat.delete({ channel: DATA, ts: card!.ts })
+    w.journal.add('i1', planFailed('p1'))
+    await shown(w, bot)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: plan_failed'])
+    expect(w.sandbox.state().messages[DATA]![1]).toMatchObject({ thread_ts: root!.ts })
+  })
+
+  it('tells the whole thread again under a new root when the root is gone', async () => {
+    const w = await world()
+    const bot = w.bot()
+    w.journal.add('i1', opened())
+    await shown(w, bot)
+    await bot.web.chat.delete({ channel: DATA, ts: w.sandbox.state().messages[DATA]![0]!.ts })
+    w.journal.add('i1', asked('p1'))
+    await shown(w, bot)
+    const [root, card] = w.sandbox.state().messages[DATA]!
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+    expect(card!.thread_ts).toBe(root!.ts)
+  })
+})
+
+describe('when Slack refuses', () => {
+  it('says what to do about a channel, keeps trying, and holds up no other incident', async () => {
+    const w = await world()
+    const bot = w.bot()
+    w.journal.add('i1', opened('Lost', 'C0NOWHERE'))
+    w.journal.add('i2', opened('Fine'))
+    await bot.start()
+    await w.pass(() => bot.isShown('i2'), 1000)
+    expect(w.texts()).toEqual(['Fine'])
+    expect(w.has('error', /channel_not_found: check slack.channels/)).toBe(true)
+    const before = w.calls('chat.postMessage').length
+    await w.pass(() => w.calls('chat.postMessage').length > before, 40_000)
+  })
+
+  it('falls back to text and buttons when it does not take the blocks', async () => {
+    const w = await world()
+    const button = {
+      type: 'button',
+      action_id: 'keyturn:approve',
+      value: 'v',
+      text: { type: 'plain_text', text: 'Go' },
+    } as const
+    const draw = (): Drawn[] => [
+      {
+        key: 'root',
+        kind: 'message',
+        thread: false,
+        text: 'Approve?',
+        blocks: [
+          { type: 'section', text: { type: 'mrkdwn', text: 'x'.repeat(4000) } },
+          { type: 'actions', elements: [button] },
+        ],
+      },
+    ]
+    w.journal.add('i1', opened())
+    await shown(w, w.bot(draw))
+    const [message] = w.sandbox.state().messages[DATA]!
+    expect(message).toMatchObject({ text: 'Approve?', blocks: [{ type: 'section' }, { type: 'actions' }] })
+    expect(w.has('error', 'a plainer one is tried')).toBe(true)
+  })
+
+  it('leaves out what it never takes, and posts the rest', async () => {
+    const w = await world()
+    const draw = (incident: Incident): Drawn[] => [
+      ...drawPlain(incident, { progress: {} }),
+      { key: 'empty', kind: 'file', thread: true, text: '', filename: 'empty.txt', title: 'Empty', content: '' },
+      { key: 'after', kind: 'message', thread: true, text: 'After it' },
+    ]
+    w.journal.add('i1', opened())
+    await shown(w, w.bot(draw))
+    expect(w.texts()).toEqual(['Blocked', 'After it'])
+    expect(w.has('error', 'it is left out')).toBe(true)
+  })
+})
+
+describe('with two bots on one postbox', () => {
+  it('posts nothing twice', async () => {
+    const w = await world()
+    const bots = [w.bot(), w.bot()]
+    for (const bot of bots) await bot.start()
+    for (let n = 0; n < 5; n += 1) w.journal.add(`i${n}`, opened(`Incident ${n}`), asked('p1'), asked('p2'))
+    const all = async () =>
+      (await Promise.all(bots.flatMap((bot) => [0, 1, 2, 3, 4].map((n) => bot.isShown(`i${n}`))))).every(Boolean)
+    await w.pass(all)
+    expect(w.texts()).toHaveLength(15)
+    expect(w.calls('chat.postMessage')).toHaveLength(15)
+  })
+
+  it('one takes over when the other dies with the lease', async () => {
+    const w = await world()
+    w.journal.add('i1', opened())
+    await w.postbox.lease('i1')
+    await shown(w, w.bot(), 'i1', 15_000)
+    expect(w.texts()).toEqual(['Blocked'])
+  })
+})
+
+it('goes on when the store was away for a while', async () => {
+  const w = await world()
+  const bot = w.bot()
+  w.journal.add('i1', opened(), asked('p1'))
+  w.postbox.down = true
+  void bot.reconcile('i1')
+  await w.pass(() => w.has('warn', 'tried again'))
+  w.postbox.down = false
+  await w.pass(() => bot.isShown('i1'))
+  expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+})
+
+it('stops after the call that is going on, also in the middle of a wait', async () => {
+  const w = await world({ faults: { rateLimited: 1, retryAfter: 3600, methods: ['chat.postMessage'] } })
+  const bot = w.bot()
+  w.journal.add('i1', opened())
+  const loop = bot.reconcile('i1')
+  await w.pass(() => w.sandbox.log.length > 0)
+  await bot.stop()
+  await loop
+  expect(w.texts()).toEqual([])
+})
