@@ -40,8 +40,12 @@ export function createLines() {
 export function createMemoryJournal(clock: () => number) {
   const states = new Map<string, Incident>()
   const listeners = new Set<(id: string) => void>()
+  const ops = new Set<string>()
   const journal = {
-    load: async (id: string) => states.get(id) ?? null,
+    load: async (id: string) => {
+      if (journal.down) throw new Error('the store cannot be reached')
+      return states.get(id) ?? null
+    },
     active: async () => [...states.keys()],
     watch(listener: (id: string) => void) {
       listeners.add(listener)
@@ -60,6 +64,15 @@ export function createMemoryJournal(clock: () => number) {
       }
       journal.ring(id)
     },
+    async append(id: string, version: number, op: string, events: readonly Happening[]) {
+      if (journal.down) throw new Error('the store cannot be reached')
+      if (ops.has(op)) return { ok: false as const, reason: 'duplicate' as const }
+      if ((states.get(id)?.version ?? 0) !== version) return { ok: false as const, reason: 'conflict' as const }
+      ops.add(op)
+      journal.add(id, ...events)
+      return { ok: true as const, incident: states.get(id)! }
+    },
+    down: false,
     ring: (id: string) => {
       for (const listener of listeners) listener(id)
     },

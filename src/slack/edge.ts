@@ -1,0 +1,132 @@
+import { App, SocketModeReceiver } from '@slack/bolt'
+import type { HomeView } from '@slack/types'
+import type { FastifyPluginAsync } from 'fastify'
+import type { Logger as Log } from 'pino'
+import { type Incident, isQuiet } from '../domain/incident.ts'
+import type { Policy } from '../domain/policy.ts'
+import type { Clock, Handlers, Journal, Postbox, Pulse } from '../domain/ports.ts'
+import { createPeople, LOOKUP_TIMEOUT } from './approvers.ts'
+import { listen, type Modals } from './interactions.ts'
+import { createHttpReceiver } from './receiver.ts'
+import { createReconciler, type RenderContext } from './reconcile.ts'
+import { CALL_TIMEOUT, createSend, createWeb, sleep as realSleep, type Sleep, slackLogger } from './send.ts'
+import type { Drawn } from './show.ts'
+
+/** How the bot looks. */
+export type Views = Readonly<{
+  render(incident: Incident, context: RenderContext): readonly Drawn[]
+  modals: Modals
+  home(incidents: readonly Incident[]): HomeView
+}>
+
+export type EdgeDeps = Readonly<{
+  /** `http`: Slack calls us, with signed requests. `socket`: we call Slack. */
+  settings: {
+    mode: 'http' | 'socket'
+    apiUrl?: string | undefined
+    channels: { default: string } & Record<string, string>
+  }
+  botToken: string
+  /** For `http`. */
+  signingSecret?: string
+  /** For `socket`. */
+  appToken?: string
+  handlers: Handlers
+  journal: Pick<Journal, 'load' | 'watch' | 'active'>
+  postbox: Postbox
+  pulse: Pick<Pulse, 'read'>
+  policy: Policy
+  views: Views
+  clock: Clock
+  log: Log
+  sleep?: Sleep
+}>
+
+/** The edge to people: what they press comes in by HTTP (`plugin`) or a socket, what they see goes out by the reconciler. */
+export function createEdge(deps: EdgeDeps) {
+  const { settings, botToken, handlers, journal, postbox, policy, views, clock, log } = deps
+  const { apiUrl, channels } = settings
+  const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
+  const send = createSend({ web: createWeb(connection), clock, log })
+  const team = async () => (await send.identity()).team
+  const people = createPeople({ web: createWeb({ ...connection, timeout: LOOKUP_TIMEOUT }), policy, team, log })
+  const reconciler = createReconciler({
+    ...deps,
+    send,
+    render: views.render,
+    channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
+    sleep: deps.sleep ?? realSleep,
+  })
+
+  const { signingSecret } = deps
+  const http =
+    settings.mode === 'http' ? createHttpReceiver({ signingSecret: signingSecret!, postbox, clock, log }) : null
+  const socket = http ? null : createSocket({ appToken: deps.appToken!, apiUrl, log })
+  const app = new App({
+    receiver: (http ?? socket!).receiver,
+    // Asks nothing of Slack: Bolt acknowledges a click, and drops it, when this fails.
+    authorize: async () => ({ botToken }),
+    ignoreSelf: false,
+    convoStore: false,
+    logger: slackLogger(log),
+    clientOptions: { ...(apiUrl ? { slackApiUrl: apiUrl } : {}), retryConfig: { retries: 0 }, timeout: CALL_TIMEOUT },
+  })
+  listen(app, { handlers, postbox, people, send, policy, modals: views.modals, log })
+  app.event('app_home_opened', async ({ event }) => {
+    if (event.tab !== 'home') return
+    const incidents = await Promise.all((await journal.active()).map((id) => journal.load(id)))
+    const open = incidents.filter((i) => i !== null && !isQuiet(i)) as Incident[]
+    const drawn = await send.publish(event.user, views.home(open))
+    if (!drawn.ok) log.warn({ user: event.user, fault: drawn.fault }, 'home tab not drawn')
+  })
+
+  return {
+    /** `POST /slack/events`, in HTTP mode. */
+    plugin: http?.plugin as FastifyPluginAsync | undefined,
+    /** Whether Slack shows an incident as it is; if not, sees to it. */
+    isShown: reconciler.isShown,
+    /** Slack may be down meanwhile: everything is tried until it works. */
+    async start(): Promise<void> {
+      socket?.connect(app)
+      await reconciler.start()
+    },
+    async stop(): Promise<void> {
+      if (socket) await socket.disconnect(app)
+      await reconciler.stop()
+    },
+  }
+}
+
+/** Socket Mode that outlives an outage of Slack: its client ends the process when asking for a new address fails for good. */
+function createSocket({ appToken, apiUrl, log }: { appToken: string; apiUrl: string | undefined; log: Log }) {
+  let stopped = false
+  const receiver = new SocketModeReceiver({
+    appToken,
+    logger: slackLogger(log),
+    installerOptions: {
+      clientOptions: {
+        ...(apiUrl ? { slackApiUrl: apiUrl } : {}),
+        retryConfig: { forever: true, minTimeout: 500, maxTimeout: 10_000, unref: true },
+        timeout: CALL_TIMEOUT,
+        // After the stop a retry that is still under way must not connect again.
+        fetch: (url, init) => (stopped ? new Promise(() => {}) : fetch(url, init)),
+      },
+    },
+  })
+  return {
+    receiver,
+    connect(app: App): void {
+      app.start().catch((err: unknown) => {
+        if (!stopped)
+          log.fatal(
+            { err },
+            'Socket Mode cannot start: check the app-level token and that Socket Mode is on for the app',
+          )
+      })
+    },
+    async disconnect(app: App): Promise<void> {
+      stopped = true
+      await app.stop()
+    },
+  }
+}

@@ -1,0 +1,252 @@
+import type { App } from '@slack/bolt'
+import type { ModalView } from '@slack/types'
+import type { Logger as Log } from 'pino'
+import { z } from 'zod'
+import { type Incident, proposalOf, riskOf, slotValues, stepOf } from '../domain/incident.ts'
+import { type Field, fill } from '../domain/playbook.ts'
+import { type Person, type Policy, requirement } from '../domain/policy.ts'
+import type { Handlers, Postbox } from '../domain/ports.ts'
+import { type Reason, sentence } from '../domain/reason.ts'
+import {
+  ACTION_PATTERN,
+  CALLBACK_PATTERN,
+  errorsByBlock,
+  type ModalState,
+  type Press,
+  REASON_BLOCK,
+  readModal,
+  readParams,
+  readPress,
+  readReason,
+} from './actions.ts'
+import type { People } from './approvers.ts'
+import type { Place, Send } from './send.ts'
+
+type StateOf<K extends ModalState['kind']> = Extract<ModalState, { kind: K }>
+
+/** The modals that people fill. */
+export type Modals = Readonly<{
+  /** Shown at once, while it is looked up whether and what to ask. */
+  loading(): ModalView
+  /** One sentence instead of a form. */
+  notice(text: string): ModalView
+  decide(incident: Incident, state: StateOf<'decide'>): ModalView
+  params(incident: Incident, state: StateOf<'params'>, fields: readonly Field[]): ModalView
+  settle(incident: Incident, state: StateOf<'settle'>): ModalView
+}>
+
+const Pressed = z.object({
+  user: z.object({ id: z.string() }),
+  trigger_id: z.string(),
+  container: z.object({ channel_id: z.string(), message_ts: z.string(), thread_ts: z.string().optional() }),
+  actions: z.array(z.object({ action_id: z.string(), value: z.string().optional() })).min(1),
+})
+const Submitted = z.object({
+  user: z.object({ id: z.string() }),
+  view: z.object({
+    callback_id: z.string(),
+    private_metadata: z.string(),
+    state: z.object({ values: z.unknown() }),
+    blocks: z.array(z.looseObject({ type: z.string(), block_id: z.string().optional() })),
+  }),
+})
+
+/** What a click is about, and where to answer the person who made it. */
+type Click = { user: string; trigger: string; channel: string; ts: string; at: Place }
+/** Tells Slack that the click was taken; a submission can be answered with errors beside its fields. */
+type Ack = (
+  answer?: { response_action: 'clear' } | { response_action: 'errors'; errors: Record<string, string> },
+) => Promise<void>
+
+const TRY_AGAIN = 'This could not be looked up just now. Close this and press again in a moment.'
+
+/**
+ * Listens to our buttons and modals. An acknowledgement is a promise: where a click changes something it is given after
+ * that is stored, and a throw before it makes Slack show its own error. Refusals are told to the person alone. Who pressed
+ * is taken from the signed payload's user id, and what they may do from a look-up made now.
+ */
+export function listen(
+  app: App,
+  deps: {
+    handlers: Handlers
+    postbox: Pick<Postbox, 'read'>
+    people: People
+    send: Send
+    policy: Policy
+    modals: Modals
+    log: Log
+  },
+): void {
+  const { handlers, postbox, people, send, policy, modals, log } = deps
+
+  const tell = (click: Click, text: string) => send.tell(click.at, click.user, text)
+
+  async function refuse(click: Click, ack: Ack, reason: Reason): Promise<void> {
+    log.info({ user: click.user, reason }, 'click refused')
+    await ack()
+    await tell(click, sentence(reason))
+  }
+
+  /** A button counts only on the very message that carries it now. */
+  async function isWhereItBelongs(press: Press, click: Click): Promise<boolean> {
+    const posted = await postbox.read(press.incident)
+    const here = (one: { channel: string; ts: string | null } | undefined) =>
+      one?.channel === click.channel && one.ts === click.ts
+    if (press.kind === 'decide') return here(posted[`proposal:${press.proposal}`])
+    return Object.values(posted).some(here)
+  }
+
+  /** Opens a modal at once, since a trigger lives 3 s, and fills it when it is known what to ask this person. */
+  async function ask(
+    click: Click,
+    ack: Ack,
+    fillIn: (person: Person) => Promise<ModalView | { reason: Reason }>,
+  ): Promise<void> {
+    await ack()
+    const [opened, looked] = await Promise.all([send.open(click.trigger, modals.loading()), people.lookUp(click.user)])
+    if (!opened.ok) {
+      log.warn({ user: click.user, fault: opened.fault }, 'modal not opened')
+      return tell(click, 'Slack did not open the form in time, so nothing was done. Press again.')
+    }
+    const view = looked.ok
+      ? await fillIn(looked.person).catch((err: unknown) => {
+          log.error({ err, user: click.user }, 'modal not filled')
+          return modals.notice(TRY_AGAIN)
+        })
+      : { reason: looked.reason }
+    if ('reason' in view) log.info({ user: click.user, reason: view.reason }, 'click refused')
+    const replaced = await send.replace(opened.value, 'reason' in view ? modals.notice(sentence(view.reason)) : view)
+    if (!replaced.ok) {
+      log.warn({ user: click.user, fault: replaced.fault }, 'modal not filled')
+      await tell(click, TRY_AGAIN)
+    }
+  }
+
+  const originOf = (click: Click) => ({ channel: click.channel, ts: click.ts })
+
+  async function onDecide(press: Extract<Press, { kind: 'decide' }>, click: Click, ack: Ack): Promise<void> {
+    const { incident: id, proposal, digest, verdict } = press
+    const intent = { incident: id, proposal, digest, verdict }
+    const state = { ...intent, kind: 'decide' as const, origin: originOf(click) }
+    const incident = await handlers.load(id)
+    if (!incident) return refuse(click, ack, 'no_such_incident')
+    const known = proposalOf(incident, proposal)
+    if (verdict === 'reject' || !known || requirement(policy, riskOf(incident, known)).reason)
+      return ask(click, ack, async (person) => {
+        const may = await handlers.mayDecide({ ...intent, person })
+        return may.ok ? modals.decide(may.incident, state) : may
+      })
+    const looked = await people.lookUp(click.user)
+    if (!looked.ok) return refuse(click, ack, looked.reason)
+    const { person } = looked
+    const answer = await handlers.decide({ ...intent, reason: '', person })
+    return answer.ok ? ack() : refuse(click, ack, answer.reason)
+  }
+
+  async function onRequest(press: Extract<Press, { kind: 'request' }>, click: Click, ack: Ack): Promise<void> {
+    const { incident: id, step } = press
+    const state = { kind: 'params' as const, incident: id, step, origin: originOf(click) }
+    const incident = await handlers.load(id)
+    if (!incident) return refuse(click, ack, 'no_such_incident')
+    const call = stepOf(incident, step)?.call
+    if (call && fill(call, slotValues(incident)).missing.length > 0)
+      return ask(click, ack, async (person) => {
+        const answer = await handlers.request({ incident: id, step, params: {}, person })
+        if (answer.ok) return modals.notice('It was asked for; the answer comes in the thread.')
+        return answer.ask?.length ? modals.params(incident, state, answer.ask) : answer
+      })
+    const looked = await people.lookUp(click.user)
+    if (!looked.ok) return refuse(click, ack, looked.reason)
+    const answer = await handlers.request({ incident: id, step, params: {}, person: looked.person })
+    if (answer.ok) return ack()
+    if (!answer.ask?.length) return refuse(click, ack, answer.reason)
+    // The alert filled every slot, with something that the command does not take.
+    const opened = await send.open(click.trigger, modals.params(incident, state, answer.ask))
+    return opened.ok ? ack() : refuse(click, ack, answer.reason)
+  }
+
+  async function onCancel(press: Extract<Press, { kind: 'cancel' }>, click: Click, ack: Ack): Promise<void> {
+    const looked = await people.lookUp(click.user)
+    if (!looked.ok) return refuse(click, ack, looked.reason)
+    const { incident, proposal } = press
+    const answer = await handlers.cancel({ incident, proposal, person: looked.person })
+    return answer.ok ? ack() : refuse(click, ack, answer.reason)
+  }
+
+  async function onSettle(press: Extract<Press, { kind: 'settle' }>, click: Click, ack: Ack): Promise<void> {
+    return ask(click, ack, async () => {
+      const incident = await handlers.load(press.incident)
+      return incident ? modals.settle(incident, { ...press, origin: originOf(click) }) : { reason: 'no_such_incident' }
+    })
+  }
+
+  async function onPress(body: unknown, ack: Ack): Promise<void> {
+    const { user, trigger_id, container, actions } = Pressed.parse(body)
+    const { channel_id: channel, message_ts: ts } = container
+    const click = {
+      user: user.id,
+      trigger: trigger_id,
+      channel,
+      ts,
+      at: { channel, thread: container.thread_ts ?? ts },
+    }
+    const press = readPress(actions[0]!.action_id, actions[0]!.value)
+    if (!press || !(await isWhereItBelongs(press, click))) return refuse(click, ack, 'wrong_message')
+    switch (press.kind) {
+      case 'decide':
+        return onDecide(press, click, ack)
+      case 'request':
+        return onRequest(press, click, ack)
+      case 'cancel':
+        return onCancel(press, click, ack)
+      case 'settle':
+        return onSettle(press, click, ack)
+    }
+  }
+
+  async function onSubmit(body: unknown, ack: Ack): Promise<void> {
+    const { user, view } = Submitted.parse(body)
+    const inputs = view.blocks.flatMap((b) => (b.type === 'input' && b.block_id ? [b.block_id] : []))
+    const errors = (byBlock: Record<string, string>, otherwise: string) => {
+      const shown = Object.fromEntries(Object.entries(byBlock).filter(([block]) => inputs.includes(block)))
+      const first = inputs.includes(REASON_BLOCK) ? REASON_BLOCK : (inputs[0] ?? REASON_BLOCK)
+      const all = Object.keys(shown).length > 0 ? shown : { [first]: otherwise }
+      return ack({ response_action: 'errors', errors: all })
+    }
+    const no = (reason: Reason) => {
+      log.info({ user: user.id, reason }, 'submission refused')
+      return errors({}, sentence(reason))
+    }
+    const state = readModal(view.callback_id, view.private_metadata)
+    if (!state) return no('wrong_message')
+    const looked = await people.lookUp(user.id)
+    if (!looked.ok) return no(looked.reason)
+    const { person } = looked
+    const { incident } = state
+    if (state.kind === 'params') {
+      const answer = await handlers.request({
+        incident,
+        step: state.step,
+        params: readParams(view.state.values),
+        person,
+      })
+      if (answer.ok) return ack({ response_action: 'clear' })
+      log.info({ user: user.id, reason: answer.reason }, 'submission refused')
+      const faults = Object.entries(answer.errors ?? {})
+      const told = faults.map(([name, what]) => `${name}: ${what}`).join('; ')
+      return errors(errorsByBlock(answer.ask ?? [], answer.errors ?? {}), told || sentence(answer.reason))
+    }
+    const { proposal } = state
+    const reason = readReason(view.state.values)
+    const answer =
+      state.kind === 'decide'
+        ? await handlers.decide({ incident, proposal, digest: state.digest, verdict: state.verdict, reason, person })
+        : await handlers.settle({ incident, proposal, choice: state.choice, reason, person })
+    return answer.ok ? ack({ response_action: 'clear' }) : no(answer.reason)
+  }
+
+  app.action(ACTION_PATTERN, ({ body, ack }) => onPress(body, ack as Ack))
+  app.view(CALLBACK_PATTERN, ({ body, ack }) => onSubmit(body, ack as Ack))
+  // A button that is a link is pressed too.
+  app.action(/^(?!keyturn:)/, ({ ack }) => ack())
+}
