@@ -91,6 +91,22 @@ describe('when the reply to a post is lost', () => {
     expect(w.calls('chat.postMessage')).toHaveLength(2)
   })
 
+  it('posts once when the store goes away before the ts is noted', async () => {
+    const w = await world()
+    const { write } = w.postbox
+    let lost = 0
+    Object.assign(w.postbox, {
+      write: async (...args: Parameters<typeof write>) => {
+        if (args[2].ts !== null && lost++ < 2) throw new Error('the store cannot be reached')
+        return write(...args)
+      },
+    })
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, w.bot())
+    expect(lost).toBeGreaterThan(2)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+  })
+
   it('waits until the request of a dead bot can no longer land before it posts', async () => {
     const w = await world()
     w.journal.add('i1', opened())
@@ -185,6 +201,37 @@ it('waits as long as Slack says after 429, for that channel only', async () => {
     [PLATFORM, 200, 0],
     [DATA, 200, 30_000],
   ])
+})
+
+it('lets no other incident of the channel call before the time that Slack gave with 429 is over', async () => {
+  const w = await world({ faults: { rateLimited: 1, retryAfter: 30, methods: ['chat.postMessage'] } })
+  const bot = w.bot()
+  await bot.start()
+  const begin = w.now()
+  w.journal.add('i1', opened('One'))
+  w.journal.add('i2', opened('Two'))
+  await w.pass(async () => (await bot.isShown('i1')) && (await bot.isShown('i2')))
+  const times = w.calls('chat.postMessage').map((c) => c.at - begin)
+  expect(times[0]).toBe(0)
+  expect(times.slice(1).every((t) => t >= 30_000)).toBe(true)
+  expect(w.texts().sort()).toEqual(['One', 'Two'])
+})
+
+it('misses no change that comes in the moment between the last look and the end', async () => {
+  const w = await world()
+  const { setRendered } = w.postbox
+  let late = () => w.journal.add('i1', { type: 'incident.resolved' })
+  Object.assign(w.postbox, {
+    setRendered: async (...args: Parameters<typeof setRendered>) => {
+      late()
+      late = () => {}
+      return setRendered(...args)
+    },
+  })
+  const bot = w.bot()
+  await bot.start()
+  w.journal.add('i1', opened())
+  await w.pass(() => w.texts()[0] === 'Blocked (resolved)')
 })
 
 it('draws only the newest state of what changed while it waited for its turn', async () => {
@@ -336,8 +383,10 @@ describe('with two bots on one postbox', () => {
     const w = await world()
     w.journal.add('i1', opened())
     await w.postbox.lease('i1')
+    const begin = w.now()
     await shown(w, w.bot(), 'i1', 15_000)
     expect(w.texts()).toEqual(['Blocked'])
+    expect(w.sandbox.log[0]!.at - begin).toBeGreaterThanOrEqual(10_000)
   })
 })
 

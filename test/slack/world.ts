@@ -65,7 +65,7 @@ export function createMemoryJournal(clock: () => number) {
       journal.ring(id)
     },
     async append(id: string, version: number, op: string, events: readonly Happening[]) {
-      if (journal.down) throw new Error('the store cannot be reached')
+      if (journal.down || journal.readOnly) throw new Error('the store cannot be reached')
       if (ops.has(op)) return { ok: false as const, reason: 'duplicate' as const }
       if ((states.get(id)?.version ?? 0) !== version) return { ok: false as const, reason: 'conflict' as const }
       ops.add(op)
@@ -73,6 +73,7 @@ export function createMemoryJournal(clock: () => number) {
       return { ok: true as const, incident: states.get(id)! }
     },
     down: false,
+    readOnly: false,
     ring: (id: string) => {
       for (const listener of listeners) listener(id)
     },
