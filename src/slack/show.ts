@@ -3,7 +3,8 @@ import type { Logger as Log } from 'pino'
 import type { Incident } from '../domain/incident.ts'
 import { digest } from '../domain/plan.ts'
 import type { Clock, Postbox, Posted } from '../domain/ports.ts'
-import type { Content, Fault, Place, Send, Sleep } from './send.ts'
+import { ADVICE, PLAINER, ROOT_GONE } from './refusal.ts'
+import type { Fault, Place, Send, Sleep } from './send.ts'
 
 /** One message of an incident's thread as it should be; the keys of an incident differ. The first one is the root. */
 export type Drawn = Readonly<
@@ -28,32 +29,6 @@ const IN_FLIGHT = 10_000
 /** Until somebody has changed a setting. */
 const BLOCKED = 30_000
 const BUSY = 1000
-
-/** Errors that no other message would escape either, and what to do about them. */
-const ADVICE: Readonly<Record<string, string>> = {
-  channel_not_found: 'check slack.channels in keyturn.yaml; into a private channel the bot must be invited',
-  not_in_channel: 'invite the bot to the channel',
-  is_archived: 'unarchive the channel, or name another one under slack.channels in keyturn.yaml',
-  restricted_action: 'a setting of the workspace or channel keeps the bot from posting; allow it',
-  missing_scope: 'add the scope to the app as in manifest.yaml, and install it again',
-  invalid_auth: 'the bot token is not valid; put the current one into the environment and restart',
-  not_authed: 'the bot token is empty; put it into the environment and restart',
-  token_revoked: 'the bot token was revoked; install the app again and restart with the new token',
-  token_expired: 'the bot token has expired; install the app again and restart with the new token',
-  account_inactive: 'the bot was removed from the workspace; install the app again and restart with the new token',
-  no_permission: 'the bot may not do this in the workspace; ask its owner',
-}
-const ROOT_GONE = ['cannot_reply_to_message', 'thread_not_found', 'invalid_thread_ts']
-
-/** A message with less in it each time Slack refuses it: as drawn, text and buttons, a short text. */
-const PLAINER: ((content: Content) => Content)[] = [
-  (content) => content,
-  ({ text, blocks = [] }) => {
-    const section: KnownBlock = { type: 'section', text: { type: 'plain_text', text: text.slice(0, 3000) || '–' } }
-    return { text: text.slice(0, 3000), blocks: [section, ...blocks.filter((b) => b.type === 'actions')] }
-  },
-  ({ text }) => ({ text: text.slice(0, 1000), blocks: [] }),
-]
 
 /** What is remembered of an incident between two tries, in this process only. */
 export type Memory = { edited: Map<string, number>; plainer: Map<string, number> }

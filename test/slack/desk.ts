@@ -9,7 +9,7 @@ import { Policy } from '../../src/domain/policy.ts'
 import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { createSandboxSlack, type SandboxOptions } from '../../src/sandbox/slack/server.ts'
 import { CALLBACKS, paramBlock, REASON_BLOCK, VALUE, writeModal, writePress } from '../../src/slack/actions.ts'
-import { createEdge, type Views } from '../../src/slack/edge.ts'
+import { createSlackEdge, type Views } from '../../src/slack/app.ts'
 import type { Modals } from '../../src/slack/interactions.ts'
 import type { Drawn } from '../../src/slack/show.ts'
 import { createMemoryPostbox } from './postbox.ts'
@@ -131,14 +131,22 @@ export async function createDesk(
     faultsOf: (_, params): Record<string, string> => (params.days === 99 ? { days: 'at most 30' } : {}),
     onError: () => {},
   })
-  const edge = createEdge({
-    settings: { mode, apiUrl: sandbox.apiUrl, channels: { default: DATA } },
-    ...SECRETS,
+  const edge = createSlackEdge({
+    settings: {
+      mode,
+      botTokenFrom: 'botToken',
+      signingSecretFrom: 'signingSecret',
+      appTokenFrom: 'appToken',
+      apiUrl: sandbox.apiUrl,
+      channels: { default: DATA },
+    },
+    secret: (name) => SECRETS[name as keyof typeof SECRETS],
     handlers,
     journal,
     postbox,
     pulse: { read: async () => null },
     policy,
+    playbookUrl: () => null,
     views,
     clock,
     log,

@@ -12,30 +12,43 @@ import { createReconciler, type RenderContext } from './reconcile.ts'
 import { CALL_TIMEOUT, createSend, createWeb, sleep as realSleep, type Sleep, slackLogger } from './send.ts'
 import type { Drawn } from './show.ts'
 
+/** What a message may say besides the incident. */
+export type ViewContext = RenderContext &
+  Readonly<{
+    policy: Policy
+    /** Where people read a playbook, or null. */
+    playbookUrl: (playbook: string) => string | null
+  }>
+
 /** How the bot looks. */
 export type Views = Readonly<{
-  render(incident: Incident, context: RenderContext): readonly Drawn[]
+  render(incident: Incident, context: ViewContext): readonly Drawn[]
   modals: Modals
   home(incidents: readonly Incident[]): HomeView
 }>
 
-export type EdgeDeps = Readonly<{
+/** How to reach Slack, as in keyturn.yaml; a key that ends in `From` names the environment variable of a secret. */
+export type SlackSettings = Readonly<{
   /** `http`: Slack calls us, with signed requests. `socket`: we call Slack. */
-  settings: {
-    mode: 'http' | 'socket'
-    apiUrl?: string | undefined
-    channels: { default: string } & Record<string, string>
-  }
-  botToken: string
-  /** For `http`. */
-  signingSecret?: string
-  /** For `socket`. */
-  appToken?: string
+  mode: 'http' | 'socket'
+  botTokenFrom: string
+  signingSecretFrom: string
+  appTokenFrom: string
+  apiUrl?: string | undefined
+  /** Ids by the names that playbooks use. */
+  channels: { default: string } & Readonly<Record<string, string>>
+}>
+
+export type SlackDeps = Readonly<{
+  settings: SlackSettings
+  /** The value of an environment variable; throws if it is not set. */
+  secret(environmentVariable: string): string
   handlers: Handlers
   journal: Pick<Journal, 'load' | 'watch' | 'active'>
   postbox: Postbox
   pulse: Pick<Pulse, 'read'>
   policy: Policy
+  playbookUrl: ViewContext['playbookUrl']
   views: Views
   clock: Clock
   log: Log
@@ -43,9 +56,10 @@ export type EdgeDeps = Readonly<{
 }>
 
 /** The edge to people: what they press comes in by HTTP (`plugin`) or a socket, what they see goes out by the reconciler. */
-export function createEdge(deps: EdgeDeps) {
-  const { settings, botToken, handlers, journal, postbox, policy, views, clock, log } = deps
+export function createSlackEdge(deps: SlackDeps) {
+  const { settings, secret, handlers, journal, postbox, policy, views, playbookUrl, clock, log } = deps
   const { apiUrl, channels } = settings
+  const botToken = secret(settings.botTokenFrom)
   const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
   const send = createSend({ web: createWeb(connection), clock, log })
   const team = async () => (await send.identity()).team
@@ -53,15 +67,16 @@ export function createEdge(deps: EdgeDeps) {
   const reconciler = createReconciler({
     ...deps,
     send,
-    render: views.render,
+    render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl }),
     channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
     sleep: deps.sleep ?? realSleep,
   })
 
-  const { signingSecret } = deps
+  const signingSecret = () => secret(settings.signingSecretFrom)
+  const appToken = () => secret(settings.appTokenFrom)
   const http =
-    settings.mode === 'http' ? createHttpReceiver({ signingSecret: signingSecret!, postbox, clock, log }) : null
-  const socket = http ? null : createSocket({ appToken: deps.appToken!, apiUrl, log })
+    settings.mode === 'http' ? createHttpReceiver({ signingSecret: signingSecret(), postbox, clock, log }) : null
+  const socket = http ? null : createSocket({ appToken: appToken(), apiUrl, log })
   const app = new App({
     receiver: (http ?? socket!).receiver,
     // Asks nothing of Slack: Bolt acknowledges a click, and drops it, when this fails.
