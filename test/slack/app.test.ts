@@ -255,6 +255,12 @@ describe('a run', () => {
   })
 })
 
+it('acknowledges a link that is pressed like a button', async () => {
+  const d = await desk()
+  expect(await d.press(GUS, 'playbook', d.at('root'))).toEqual(OK)
+  expect(d.whispers(GUS)).toEqual([])
+})
+
 it('draws the home tab with what needs attention', async () => {
   const d = await desk()
   d.sandbox.openHome(ONA)

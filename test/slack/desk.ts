@@ -51,6 +51,12 @@ const modals: Modals = {
   settle: (_, state) => modal('Settle', [input(REASON_BLOCK, 'Why')], form(state)),
 }
 
+const link = {
+  type: 'actions' as const,
+  block_id: 'link',
+  elements: [{ type: 'button' as const, text: plain('Playbook'), action_id: 'playbook', url: 'https://example.com/' }],
+}
+
 /** Buttons for everything, in the root; a card with its decision, a proposal. */
 const render = (incident: Incident): Drawn[] => {
   const button = (press: Parameters<typeof writePress>[0], block_id: string) => ({
@@ -63,7 +69,7 @@ const render = (incident: Incident): Drawn[] => {
     button({ kind: 'request', incident: i, step: s.id }, `ask ${s.id}`),
   )
   return [
-    { key: 'root', kind: 'message', thread: false, text: incident.title, blocks: requests },
+    { key: 'root', kind: 'message', thread: false, text: incident.title, blocks: [...requests, link] },
     ...incident.proposals.map((p): Drawn => {
       const decide = { kind: 'decide', incident: i, proposal: p.id, digest: p.digest ?? '-' } as const
       const blocks = [
