@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Entry, Happening } from './event.ts'
 import type { Incident } from './incident.ts'
+import type { Job } from './job.ts'
 import type { Field } from './playbook.ts'
 import type { Person } from './policy.ts'
 import type { Reason } from './reason.ts'
@@ -35,13 +36,6 @@ export type Journal = Readonly<{
   /** Calls `listener` after each append of any process. Returns how to stop. At most once: the tick covers the rest. */
   watch(listener: (incident: string) => void): () => void
 }>
-
-/** Read-only work may be retried; a run is rung once and judged by the journal. */
-export type Job =
-  | { kind: 'evidence'; incident: string; step: string; requestedAt: string }
-  | { kind: 'plan'; incident: string; proposal: string }
-  | { kind: 'probe'; incident: string; proposal: string }
-  | { kind: 'run'; incident: string; proposal: string }
 
 /** The doorbell: says that there is work. Ringing twice does no harm. */
 export type Bell = Readonly<{ ring(jobs: readonly Job[]): Promise<void> }>

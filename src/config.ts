@@ -1,0 +1,164 @@
+import { isMap, LineCounter, parseDocument } from 'yaml'
+import { z } from 'zod'
+import type { ConnectionKind } from './domain/command.ts'
+import { Policy } from './domain/policy.ts'
+import type { ConnectionConfig } from './pipeline/context.ts'
+import { SourceSettings } from './sources/registry.ts'
+import { SourceName } from './sources/source.ts'
+
+const envName = z.string().regex(/^[A-Z][A-Z0-9_]*$/, 'is not the name of an environment variable (A–Z, 0–9, _)')
+const channelId = z.string().regex(/^[CG][A-Z0-9]{2,}$/, 'is not a Slack channel id (C…)')
+
+const Slack = z.strictObject({
+  /** socket: needs no way in from the internet. http: Slack calls us. */
+  mode: z.enum(['socket', 'http']).default('socket'),
+  botTokenFrom: envName.default('SLACK_BOT_TOKEN'),
+  signingSecretFrom: envName.default('SLACK_SIGNING_SECRET'),
+  appTokenFrom: envName.default('SLACK_APP_TOKEN'),
+  /** Another Web API than Slack's own, such as the sandbox. */
+  apiUrl: z.url().optional(),
+  /** Names that playbooks use, to channel ids. `default` is where everything else goes. */
+  channels: z.object({ default: channelId }).catchall(channelId),
+})
+
+const Schema = z.strictObject({
+  redis: z.strictObject({ urlFrom: envName.default('REDIS_URL') }).prefault({}),
+  http: z
+    .strictObject({ host: z.string().default('127.0.0.1'), port: z.number().int().min(0).max(65535).default(8080) })
+    .prefault({}),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  slack: Slack,
+  playbooks: z
+    .strictObject({
+      directory: z.string().default('playbooks'),
+      /** Where people read a playbook; `{id}` stands for its path without `.md`. */
+      url: z.string().startsWith('https://').includes('{id}').optional(),
+    })
+    .prefault({}),
+  keys: z
+    .strictObject({
+      privateKeyFrom: envName.default('KEYTURN_PRIVATE_KEY'),
+      publicKeyFrom: envName.default('KEYTURN_PUBLIC_KEY'),
+    })
+    .prefault({}),
+  sources: z.record(SourceName, SourceSettings).default({}),
+  connections: z.record(z.string(), z.looseObject({ kind: z.string(), environment: z.string().min(1) })).default({}),
+  policy: Policy.prefault({}),
+})
+
+export type Config = Omit<z.infer<typeof Schema>, 'connections'> & { connections: Record<string, ConnectionConfig> }
+
+/** One fault of the configuration: `key` is its path, `line` where it stands in the file (0 if it is missing). */
+export type ConfigFault = { key: string; line: number; what: string }
+
+/** Formats faults, one a line: `keyturn.yaml:12: connections.lake.region: is required`. */
+export const formatConfigFaults = (file: string, faults: readonly ConfigFault[]): string =>
+  faults.map((f) => `${file}${f.line ? `:${f.line}` : ''}: ${f.key}: ${f.what}`).join('\n')
+
+/** Reads keyturn.yaml: the configuration, or every fault of it at once. */
+export function parseConfig(
+  text: string,
+  kinds: readonly ConnectionKind[],
+): { ok: true; config: Config } | { ok: false; faults: ConfigFault[] } {
+  const lines = new LineCounter()
+  const doc = parseDocument(text, { lineCounter: lines, uniqueKeys: true })
+  if (doc.errors.length > 0) {
+    const faults = doc.errors.map((e) => ({
+      key: 'YAML',
+      line: lines.linePos(e.pos[0]).line,
+      what: e.message.split('\n')[0]!,
+    }))
+    return { ok: false, faults }
+  }
+  const lineOf = (path: readonly PropertyKey[]): number => {
+    for (let length = path.length; length > 0; length--) {
+      const parent = doc.getIn(path.slice(0, length - 1), true)
+      const pair = isMap(parent) && parent.items.find((i) => String(i.key) === String(path[length - 1]))
+      if (pair) return lines.linePos((pair.key as { range?: [number] }).range?.[0] ?? 0).line
+    }
+    return 0
+  }
+  const faults: ConfigFault[] = []
+  const fault = (path: readonly PropertyKey[], what: string) =>
+    faults.push({ key: path.join('.') || '(top)', line: lineOf(path), what })
+
+  const raw = doc.toJS({ maxAliasCount: 100 }) ?? {}
+  const parsed = Schema.safeParse(raw)
+  for (const issue of parsed.error?.issues ?? []) explain(issue, fault)
+
+  const connections: Record<string, ConnectionConfig> = {}
+  for (const [name, value] of Object.entries((raw as { connections?: object }).connections ?? {})) {
+    if (typeof value !== 'object' || value === null) continue
+    const { kind, environment, ...rest } = value as Record<string, unknown>
+    const known = kinds.find((k) => k.kind === kind)
+    if (typeof kind === 'string' && !known)
+      fault(
+        ['connections', name, 'kind'],
+        `${JSON.stringify(kind)} is not one of ${kinds.map((k) => k.kind).join(', ')}`,
+      )
+    const settings = known?.settings.safeParse(rest)
+    for (const issue of settings?.error?.issues ?? [])
+      explain({ ...issue, path: ['connections', name, ...issue.path] }, fault)
+    if (settings?.success)
+      connections[name] = { kind: String(kind), environment: String(environment), settings: settings.data }
+  }
+  if (parsed.success) crossCheck(parsed.data, fault)
+  if (faults.length > 0 || !parsed.success) return { ok: false, faults: faults.sort((a, b) => a.line - b.line) }
+  return { ok: true, config: { ...parsed.data, connections } }
+}
+
+type Report = (path: readonly PropertyKey[], what: string) => void
+
+/** One sentence for each thing that zod found, with what to do. */
+function explain(issue: z.core.$ZodIssue, fault: Report): void {
+  if (issue.code === 'unrecognized_keys')
+    for (const key of issue.keys)
+      fault([...issue.path, key], 'is not a known key: remove it, or see keyturn.example.yaml')
+  else if (issue.code === 'invalid_type' && issue.message.includes('received undefined'))
+    fault(issue.path, `is required (${issue.expected})`)
+  else if (issue.code === 'invalid_key') for (const inner of issue.issues) fault(issue.path, inner.message)
+  else fault(issue.path, issue.message.replace(/^Invalid input: /, ''))
+}
+
+/** Names that must exist elsewhere in the file. */
+function crossCheck(config: z.infer<typeof Schema>, fault: Report): void {
+  const { policy } = config
+  for (const name of policy.defaultApprovers)
+    if (!Object.hasOwn(policy.approvers, name))
+      fault(['policy', 'defaultApprovers'], `names ${JSON.stringify(name)}, which is not under policy.approvers`)
+  for (const [name, list] of Object.entries(policy.approvers))
+    for (const rotation of list.oncall)
+      if (!Object.hasOwn(policy.oncall, rotation))
+        fault(
+          ['policy', 'approvers', name, 'oncall'],
+          `names ${JSON.stringify(rotation)}, which is not under policy.oncall`,
+        )
+}
+
+/** What a process needs from the environment; connections' secrets are the worker's alone. */
+export function neededVariables(
+  config: Config,
+  role: { bot: boolean; worker: boolean },
+): { key: string; variable: string }[] {
+  const needed = [{ key: 'redis.urlFrom', variable: config.redis.urlFrom }]
+  const secretsIn = (value: unknown, path: string): void => {
+    if (typeof value !== 'object' || value === null) return
+    for (const [key, inner] of Object.entries(value))
+      if (key.endsWith('From') && typeof inner === 'string') needed.push({ key: `${path}.${key}`, variable: inner })
+      else secretsIn(inner, `${path}.${key}`)
+  }
+  if (role.bot) {
+    const { slack } = config
+    needed.push({ key: 'keys.privateKeyFrom', variable: config.keys.privateKeyFrom })
+    needed.push({ key: 'slack.botTokenFrom', variable: slack.botTokenFrom })
+    if (slack.mode === 'http') needed.push({ key: 'slack.signingSecretFrom', variable: slack.signingSecretFrom })
+    else needed.push({ key: 'slack.appTokenFrom', variable: slack.appTokenFrom })
+    for (const [name, source] of Object.entries(config.sources)) secretsIn(source, `sources.${name}`)
+  }
+  if (role.worker) {
+    needed.push({ key: 'keys.publicKeyFrom', variable: config.keys.publicKeyFrom })
+    for (const [name, connection] of Object.entries(config.connections))
+      secretsIn(connection.settings, `connections.${name}`)
+  }
+  return needed
+}

@@ -1,0 +1,84 @@
+import { decide, type Keys, mayDecide, settle } from '../domain/decide.ts'
+import { type Incident, proposalOf, riskOf, slotValues, stepOf } from '../domain/incident.ts'
+import { request } from '../domain/notice.ts'
+import { fill } from '../domain/playbook.ts'
+import { type Policy, refusePerson, requirement } from '../domain/policy.ts'
+import type { Bell, Clock, Handlers, Journal, Locks } from '../domain/ports.ts'
+import type { Ruling } from '../domain/rule.ts'
+import { requestCancel } from '../domain/run.ts'
+import { pendingWork } from '../domain/work.ts'
+import { type Ids, transact } from './transact.ts'
+
+/** What people do, with every answer stored before it is given. */
+export function createHandlers(deps: {
+  journal: Journal
+  bell: Bell
+  locks: Locks
+  clock: Clock
+  ids: Ids
+  policy: Policy
+  keys: Keys
+  /** Says per field what is wrong with parameters; empty when a command takes them. */
+  faultsOf: (command: string, params: Record<string, unknown>) => Record<string, string>
+  onError: (error: unknown) => void
+}): Handlers {
+  const { journal, policy } = deps
+  const now = () => new Date(deps.clock()).toISOString()
+
+  async function act(id: string, rule: (incident: Incident) => Ruling) {
+    const result = await transact(deps, id, rule)
+    if (result.ok) await deps.bell.ring(pendingWork(result.incident)).catch(deps.onError)
+    return result
+  }
+
+  return {
+    load: journal.load,
+    async mayDecide(intent) {
+      const incident = await journal.load(intent.incident)
+      if (!incident) return { ok: false, reason: 'no_such_incident' }
+      const no = mayDecide(incident, { ...intent, at: now() }, policy)
+      if (no) return { ok: false, reason: no }
+      const proposal = proposalOf(incident, intent.proposal)!
+      const needsReason = intent.verdict === 'reject' || requirement(policy, riskOf(incident, proposal)).reason
+      return { ok: true, incident, needsReason }
+    },
+    async decide(intent) {
+      const result = await act(intent.incident, (i) => decide(i, { ...intent, at: now() }, policy, deps.keys))
+      return result.ok ? { ok: true } : result
+    },
+    async request(intent) {
+      const no = refusePerson(intent.person)
+      if (no) return { ok: false, reason: no }
+      const incident = await journal.load(intent.incident)
+      if (!incident) return { ok: false, reason: 'no_such_incident' }
+      const call = stepOf(incident, intent.step)?.call
+      if (call) {
+        const { params, missing } = fill(call, slotValues(incident), intent.params)
+        if (missing.length > 0) return { ok: false, reason: 'params_invalid', ask: missing }
+        const errors = deps.faultsOf(call.command, params)
+        const ask = call.fields.filter((f) => Object.hasOwn(errors, f.name))
+        if (Object.keys(errors).length > 0) return { ok: false, reason: 'params_invalid', errors, ask }
+      }
+      const by = { user: intent.person.user, name: intent.person.name }
+      const result = await act(intent.incident, (i) => request(i, { step: intent.step, params: intent.params, by }))
+      return result.ok ? { ok: true } : result
+    },
+    async cancel(intent) {
+      const result = await act(intent.incident, (i) => requestCancel(i, intent.proposal, intent.person))
+      return result.ok ? { ok: true } : result
+    },
+    async settle(intent) {
+      const result = await act(intent.incident, (i) => settle(i, { ...intent, at: now() }, policy))
+      if (!result.ok) return result
+      const targets = proposalOf(result.incident, intent.proposal)?.subject?.plan.targets ?? []
+      const holder = { incident: intent.incident, proposal: intent.proposal }
+      await deps.locks
+        .release(
+          targets.map((t) => t.id),
+          holder,
+        )
+        .catch(deps.onError)
+      return { ok: true }
+    },
+  }
+}

@@ -1,0 +1,53 @@
+import { elapse } from '../domain/decide.ts'
+import { isQuiet } from '../domain/incident.ts'
+import type { Policy } from '../domain/policy.ts'
+import type { Bell, Clock, Journal, Pulse } from '../domain/ports.ts'
+import { pendingWork } from '../domain/work.ts'
+import { type Ids, transact } from './transact.ts'
+
+/** The bot's round: expires and reminds, rings again for work that nobody does, lets quiet incidents go. */
+export function createBotTick(deps: {
+  journal: Journal
+  bell: Bell
+  clock: Clock
+  ids: Ids
+  policy: Policy
+  /** Makes Slack show an incident; true when it does. */
+  isShown: (incident: string) => Promise<boolean>
+  onError: (error: unknown) => void
+}) {
+  return async function tick(): Promise<void> {
+    for (const id of await deps.journal.active()) {
+      try {
+        const result = await transact(deps, id, (i) => elapse(i, deps.policy, deps.clock()))
+        if (!result.ok) continue
+        await deps.bell.ring(pendingWork(result.incident))
+        if ((await deps.isShown(id)) && isQuiet(result.incident)) await deps.journal.retire(id)
+      } catch (error) {
+        deps.onError(error)
+      }
+    }
+  }
+}
+
+/** A worker's round: rings for a probe where a run has lost its pulse. */
+export function createWorkerTick(deps: {
+  journal: Journal
+  bell: Bell
+  pulse: Pulse
+  onError: (error: unknown) => void
+}) {
+  return async function tick(): Promise<void> {
+    for (const id of await deps.journal.active()) {
+      try {
+        const incident = await deps.journal.load(id)
+        for (const p of incident?.proposals ?? []) {
+          if (p.status === 'running' && !(await deps.pulse.alive(id, p.id)))
+            await deps.bell.ring([{ kind: 'probe', incident: id, proposal: p.id }])
+        }
+      } catch (error) {
+        deps.onError(error)
+      }
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ChangeCommand, Command, ReadContext } from '../domain/command.ts'
+import type { Incident, Proposal } from '../domain/incident.ts'
+import { stepOf } from '../domain/incident.ts'
+import { Plan, type Subject } from '../domain/plan.ts'
+import type { Playbook } from '../domain/playbook.ts'
+import type { Clock, Journal, Locks, Pulse } from '../domain/ports.ts'
+import { type ConnectionConfig, createContext } from './context.ts'
+import type { Ids } from './transact.ts'
+
+/** A command with the digest of its source, which a grant covers. */
+export type Versioned = Readonly<{ command: Command; version: string }>
+
+/** What a worker has on its own: commands, playbooks and connections. It trusts no copy of them in Redis. */
+export type Workbench = Readonly<{
+  journal: Journal
+  locks: Locks
+  pulse: Pulse
+  clock: Clock
+  ids: Ids
+  commands: ReadonlyMap<string, Versioned>
+  playbooks: ReadonlyMap<string, Playbook>
+  connections: Readonly<Record<string, ConnectionConfig>>
+  secret: (environmentVariable: string) => string
+  /** Takes known secrets out of a text; everything that a command says goes through it before it is stored. */
+  strike: (text: string) => string
+  /** Aborts when the worker stops. */
+  signal: AbortSignal
+}>
+
+/** Reading and planning end after this long, in milliseconds. */
+export const READ_DEADLINE = 60_000
+
+/** The worker's copy of the playbook does not say what the incident's copy says. */
+export class PlaybookDiffers extends Error {
+  override name = 'PlaybookDiffers'
+}
+
+/** The call of an incident's step by the worker's own playbook. Throws PlaybookDiffers when they do not agree. */
+export function ownCall(bench: Workbench, incident: Incident, stepId: string) {
+  const theirs = incident.playbook
+  const own = theirs && bench.playbooks.get(theirs.id)
+  if (!theirs || !own || own.hash !== theirs.hash)
+    throw new PlaybookDiffers('The playbook of this worker differs from the one the incident was opened with.')
+  const call = own.steps.find((s) => s.id === stepId)?.call
+  const versioned = call && bench.commands.get(call.command)
+  if (!call || !versioned || !stepOf(incident, stepId))
+    throw new PlaybookDiffers(`This worker does not know the step ${JSON.stringify(stepId)} or its command.`)
+  return { playbook: own, call, ...versioned }
+}
+
+/** Calls `work` with a context that ends at the deadline or when the worker stops; closes what it opened. */
+export async function withContext<T>(
+  bench: Workbench,
+  requestedAt: string,
+  deadline: number,
+  work: (ctx: ReadContext, environment: () => string) => Promise<T>,
+): Promise<T> {
+  const over = new AbortController()
+  const timeout = AbortSignal.timeout(deadline)
+  const signal = AbortSignal.any([bench.signal, timeout, over.signal])
+  const context = createContext({ ...bench, signal, requestedAt })
+  try {
+    const late = delay(deadline + 1000, undefined, { signal: over.signal }).then(() => {
+      throw new Error(`no answer within ${deadline / 1000} s`)
+    })
+    return await Promise.race([work(context.ctx, context.environment), late])
+  } finally {
+    over.abort()
+    await context.close()
+  }
+}
+
+/** A value as JSON keeps it, without known secrets. */
+export const struck = (bench: Workbench, value: unknown): unknown => JSON.parse(bench.strike(JSON.stringify(value)))
+
+/** The first line of what went wrong, for people; the log has the chain. */
+export const messageOf = (bench: Workbench, error: unknown): string =>
+  bench
+    .strike(error instanceof Error ? error.message : String(error))
+    .split('\n', 1)[0]!
+    .slice(0, 500) || 'unknown error'
+
+/** Makes the plan of a proposal as the world is now, and everything that a person decides on with it. */
+export async function makeSubject(bench: Workbench, incident: Incident, proposal: Proposal): Promise<Subject> {
+  const { playbook, command, version } = ownCall(bench, incident, proposal.step)
+  if (command.effect === 'read') throw new PlaybookDiffers(`${command.id} reads; there is nothing to plan.`)
+  const params = command.params.parse(proposal.params)
+  return withContext(bench, proposal.requestedAt, READ_DEADLINE, async (ctx, environment) => {
+    // Through JSON, since that is what is stored, shown and compared.
+    const plan = Plan.parse(struck(bench, await (command as ChangeCommand).plan(params, ctx)))
+    return {
+      incident: incident.id,
+      proposal: proposal.id,
+      playbook: { id: playbook.id, hash: playbook.hash },
+      step: proposal.step,
+      command: { id: command.id, version },
+      params: proposal.params,
+      environment: environment(),
+      plan,
+      requestedBy: proposal.requestedBy?.user ?? null,
+      requestedAt: proposal.requestedAt,
+      resumes: proposal.resumes,
+    }
+  })
+}

@@ -1,0 +1,112 @@
+import { EventEmitter } from 'node:events'
+import type { Redis } from 'ioredis'
+import { Entry, genesis, Happening, seal } from '../domain/event.ts'
+import { evolve, type Incident } from '../domain/incident.ts'
+import type { Clock, Journal } from '../domain/ports.ts'
+import { ACTIVE, ALL, CHANGED, currentKey, incidentId, incidentKey, parseIncidentId, tag } from './keys.ts'
+
+/**
+ * Adds entries if the journal still ends where the caller thinks it does. Everything is in one slot.
+ * KEYS journal, meta, current; ARGV version, head, op, n, channel, incident, new head, entries…
+ */
+const APPEND = `
+if redis.call('HEXISTS', KEYS[2], 'op:' .. ARGV[3]) == 1 then return 'duplicate' end
+local version = redis.call('LLEN', KEYS[1])
+if version ~= tonumber(ARGV[1]) then return 'conflict' end
+if version > 0 and redis.call('HGET', KEYS[2], 'head') ~= ARGV[2] then return 'conflict' end
+for i = 8, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+redis.call('HSET', KEYS[2], 'op:' .. ARGV[3], version, 'head', ARGV[7])
+local current = tonumber(redis.call('GET', KEYS[3]) or '0')
+if tonumber(ARGV[4]) > current then redis.call('SET', KEYS[3], ARGV[4]) end
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 'ok'
+`
+
+type Scripted = Redis & { keyturnAppend(...args: (string | number)[]): Promise<'ok' | 'conflict' | 'duplicate'> }
+
+/** Folded states kept in this process; the oldest use goes first. */
+const CACHED = 1000
+
+/** The journal in Redis. `subscriber` is a connection of its own, used for nothing else. */
+export function createJournal(deps: { redis: Redis; subscriber: Redis; clock: Clock }): Journal & { close(): void } {
+  const { redis, subscriber, clock } = deps
+  redis.defineCommand('keyturnAppend', { numberOfKeys: 3, lua: APPEND })
+  const scripted = redis as Scripted
+  const cache = new Map<string, Incident>()
+  const changes = new EventEmitter().setMaxListeners(0)
+  subscriber.on('message', (_, incident: string) => changes.emit('change', incident))
+  // Subscribed again by ioredis after each reconnect; what was missed meanwhile is found by the tick.
+  subscriber.subscribe(CHANGED).catch(() => {})
+
+  const remember = (incident: Incident) => {
+    cache.delete(incident.id)
+    cache.set(incident.id, incident)
+    if (cache.size > CACHED) cache.delete(cache.keys().next().value!)
+    return incident
+  }
+
+  const entriesFrom = async (incident: string, from: number) =>
+    (await redis.lrange(incidentKey(incident, 'journal'), from, -1)).map((line) => Entry.parse(JSON.parse(line)))
+
+  /** Reads what is new since the cached state; if the last cached entry is not there any more, reads all. */
+  async function load(incident: string): Promise<Incident | null> {
+    const known = cache.get(incident)
+    const tail = await entriesFrom(incident, known ? known.version - 1 : 0)
+    if (known && tail[0]?.hash === known.head) return remember(tail.slice(1).reduce(evolve, known))
+    cache.delete(incident)
+    const all = known ? await entriesFrom(incident, 0) : tail
+    return all.length === 0 ? null : remember(all.reduce<Incident | null>(evolve, null)!)
+  }
+
+  return {
+    load,
+    async append(incident, version, op, events) {
+      const { tag, n } = parseIncidentId(incident)
+      const known =
+        version === 0 ? null : cache.get(incident)?.version === version ? cache.get(incident)! : await load(incident)
+      if (known && known.version !== version) return { ok: false, reason: 'conflict' }
+      const at = new Date(clock()).toISOString()
+      let prev = known?.head ?? genesis(incident)
+      const entries = events.map((event, i) => {
+        const entry = seal({ incident, seq: version + 1 + i, at, op, event: Happening.parse(event), prev })
+        prev = entry.hash
+        return entry
+      })
+      // First on the lists, then in the journal: a crash between leaves an empty name, never a lost incident.
+      if (version === 0) await Promise.all([redis.sadd(ALL, incident), redis.sadd(ACTIVE, incident)])
+      const result = await scripted.keyturnAppend(
+        incidentKey(incident, 'journal'),
+        incidentKey(incident, 'meta'),
+        currentKey(tag),
+        version,
+        known?.head ?? '',
+        op,
+        n,
+        CHANGED,
+        incident,
+        prev,
+        ...entries.map((e) => JSON.stringify(e)),
+      )
+      if (result !== 'ok') return { ok: false, reason: result }
+      if (version > 0) await redis.sadd(ACTIVE, incident)
+      return { ok: true, incident: remember(entries.reduce<Incident | null>(evolve, known)!) }
+    },
+    async current(group) {
+      const n = await redis.get(currentKey(tag(group)))
+      return n === null ? null : incidentId(group, Number(n))
+    },
+    active: () => redis.smembers(ACTIVE),
+    async retire(incident) {
+      await redis.srem(ACTIVE, incident)
+    },
+    async entries(incident) {
+      return (await redis.lrange(incidentKey(incident, 'journal'), 0, -1)).map((line) => JSON.parse(line))
+    },
+    all: () => redis.smembers(ALL),
+    watch(listener) {
+      changes.on('change', listener)
+      return () => changes.off('change', listener)
+    },
+    close: () => changes.removeAllListeners(),
+  }
+}
