@@ -38,7 +38,8 @@ export function renderApp(state: UiState, panel: Panel, look: Look, now: Date): 
     panelOf(panel, look),
     modal(state.modals[look.as] ?? null, scene),
   )
-  return renderToStaticMarkup(app).replaceAll(' id="slack_blocks_to_jsx"', '')
+  // The library gives every block the same id, and breaks code in the middle of words by an inline style.
+  return renderToStaticMarkup(app).replaceAll(/ id="slack_blocks_to_jsx"| style="word-wrap:[^"]*"/g, '')
 }
 
 /** The messages of a channel that a person sees: roots, or one thread with its root first. */
