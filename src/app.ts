@@ -21,6 +21,8 @@ import { createPulse } from './redis/pulse.ts'
 import { createBell, createWorkers } from './redis/queues.ts'
 import type { Secrets } from './secrets.ts'
 import { createSlackEdge } from './slack/app.ts'
+import { render } from './slack/render.ts'
+import { home, modals } from './slack/views/modals.ts'
 import { createHttpServer, createSources } from './sources/server.ts'
 import { createHealth } from './web/health.ts'
 
@@ -102,6 +104,7 @@ export async function startBot(
       postbox,
       pulse,
       policy: config.policy,
+      views: { render, modals, home },
       playbookUrl: (id) => config.playbooks.url?.replace('{id}', id) ?? null,
       clock,
       log,
