@@ -44,9 +44,14 @@ export function renderApp(state: UiState, panel: Panel, look: Look, now: Date): 
 
 /** The messages of a channel that a person sees: roots, or one thread with its root first. */
 export function visible(state: UiState, look: Look, thread = ''): Message[] {
-  const mine = (state.messages[look.channel] ?? []).filter((one) => !one.ephemeral_to || one.ephemeral_to === look.as)
+  const mine = (state.messages[look.channel] ?? []).filter((one) => isVisible(one, look.as))
   if (thread) return mine.filter((one) => one.ts === thread || one.thread_ts === thread)
   return mine.filter((one) => !one.thread_ts || one.thread_ts === one.ts)
+}
+
+/** Everything that was not deleted, and of what is for one person only what is for this one. */
+function isVisible(message: Message, as: string): boolean {
+  return !message.hidden && (!message.ephemeral_to || message.ephemeral_to === as)
 }
 
 function topbar({ state, look }: Scene): ReactNode {
@@ -258,7 +263,7 @@ function latestNote(scene: Scene) {
   ])
   let latest: { ts: string; channel: string; thread: string; where: string; from: string; text: string } | undefined
   for (const { id, name } of channelsOf(state, look.as)) {
-    const mine = (state.messages[id] ?? []).filter((one) => !one.ephemeral_to || one.ephemeral_to === look.as)
+    const mine = (state.messages[id] ?? []).filter((one) => isVisible(one, look.as))
     const last = mine.filter((one) => one.user !== look.as).at(-1)
     if (!last || (latest && Number(last.ts) <= Number(latest.ts))) continue
     const threadTs = last.thread_ts && last.thread_ts !== last.ts ? last.thread_ts : ''

@@ -98,7 +98,7 @@ function threadLink(message: Message, scene: Scene): ReactNode {
 }
 
 function fileCard(file: SharedFile): ReactNode {
-  const url = safeUrl(file.url)
+  const url = safeUrl(file.url_private)?.replace(/^http:\/\/(127\.0\.0\.1|localhost|\[::1\])(:\d+)?\//, '/')
   const readable = /^(text\/|application\/(json|yaml|x-ndjson))/.test(file.mimetype)
   const title = file.title || file.name
   return h(

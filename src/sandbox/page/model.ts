@@ -9,14 +9,14 @@ export interface User {
   role: string
 }
 
-/** A file that a message carries; `url` gives its bytes. */
+/** A file that a message carries; `url_private` gives its bytes. */
 export interface SharedFile {
   id: string
   name: string
   title: string
   mimetype: string
   size: number
-  url: string
+  url_private: string
 }
 
 /** A message of a channel or thread; only `ephemeral_to` sees it when that is set. */
@@ -32,6 +32,8 @@ export interface Message {
   files?: SharedFile[]
   reply_count?: number
   ephemeral_to?: string
+  /** Set on what is left of a deleted message. */
+  hidden?: boolean
 }
 
 /** A modal or home tab; `errors` are the field errors of the last submit, by block id. */

@@ -1,0 +1,189 @@
+#!/usr/bin/env node
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { commands, connectionKinds } from '../commands/index.ts'
+import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
+import { type Config, formatConfigFaults, neededVariables, parseConfig } from './config.ts'
+import { type Entry, verifyChain } from './domain/event.ts'
+import { createLog } from './log.ts'
+import { formatFaults } from './markdown/fault.ts'
+import { loadPlaybooks } from './markdown/load.ts'
+import { matchesWhole } from './markdown/regex.ts'
+import { connectPatient, connectRedis, durabilityFaults } from './redis/connect.ts'
+import { createJournal } from './redis/journal.ts'
+import { versioned } from './registry.ts'
+import { createSecrets } from './secrets.ts'
+
+const USAGE = `keyturn bot | worker | start      run the bot, a worker, or both
+keyturn check                     look for faults in keyturn.yaml and the playbooks
+keyturn keys                      make a pair of signing keys
+keyturn journal export [incident] print journals, one JSON entry a line
+keyturn journal verify [file]     check journals, from a file without Redis
+Options: --config FILE (keyturn.yaml), --allow-volatile-redis`
+
+/** Something that the operator has to mend; printed without a stack. */
+class Fault extends Error {}
+
+const root = resolve(import.meta.dirname, '..')
+
+async function readConfig(file: string): Promise<Config> {
+  const text = await readFile(file, 'utf8').catch(() => {
+    throw new Fault(`${file}: cannot be read. Copy keyturn.example.yaml to it, or name another with --config.`)
+  })
+  const parsed = parseConfig(text, connectionKinds)
+  if (!parsed.ok) throw new Fault(formatConfigFaults(file, parsed.faults))
+  return parsed.config
+}
+
+async function readPlaybooks(config: Config, configFile: string) {
+  const known = {
+    commands,
+    approvers: Object.keys(config.policy.approvers),
+    channels: Object.keys(config.slack.channels),
+  }
+  const loaded = await loadPlaybooks(resolve(dirname(configFile), config.playbooks.directory), known)
+  if (!loaded.ok) throw new Fault(formatFaults(loaded.faults))
+  return loaded.playbooks
+}
+
+const pem = (base64: string) => Buffer.from(base64, 'base64')
+
+async function start(role: { bot: boolean; worker: boolean }, configFile: string, volatile: boolean): Promise<void> {
+  const config = await readConfig(configFile)
+  const needed = neededVariables(config, role)
+  const absent = needed.filter((n) => !process.env[n.variable])
+  if (absent.length > 0)
+    throw new Fault(absent.map((n) => `${configFile}: ${n.key}: set the environment variable ${n.variable}`).join('\n'))
+  const playbooks = await readPlaybooks(config, configFile)
+  const secrets = createSecrets(
+    process.env,
+    needed.map((n) => n.variable),
+  )
+  const log = createLog({ level: config.logLevel, strike: secrets.strike })
+  const url = secrets.secret(config.redis.urlFrom)
+  const onError = (err: Error) => log.warn({ err }, 'Redis')
+  const deps: AppDeps = {
+    config,
+    secrets,
+    log,
+    clock: Date.now,
+    commands: await versioned(commands, resolve(root, 'commands')),
+    playbooks,
+    regex: matchesWhole,
+    connect: (patient = false) => (patient ? connectPatient(url, onError) : connectRedis(url, onError)),
+  }
+  const redis = deps.connect()
+  const faults = await durabilityFaults(redis).finally(() => redis.disconnect())
+  if (faults.length > 0 && !volatile) throw new Fault(faults.join('\n'))
+  for (const fault of faults) log.warn(fault)
+
+  const running: Running[] = []
+  let stopping: Promise<void> | null = null
+  const stop = async () => {
+    for (const part of running.splice(0).reverse()) await part.stop()
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      stopping ??= stop().finally(() => process.exit(0))
+    })
+  try {
+    if (role.worker) {
+      const publicKey = createPublicKey({
+        key: pem(secrets.secret(config.keys.publicKeyFrom)),
+        format: 'der',
+        type: 'spki',
+      })
+      const worker = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
+      running.push(await startWorker({ ...deps, publicKey, worker }))
+    }
+    if (role.bot) {
+      const key = pem(secrets.secret(config.keys.privateKeyFrom))
+      const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' })
+      running.push(await startBot({ ...deps, keys: { privateKey, publicKey: createPublicKey(privateKey) } }))
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+function printKeys(): void {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  process.stdout.write(
+    `KEYTURN_PRIVATE_KEY=${privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64')}\n` +
+      `KEYTURN_PUBLIC_KEY=${publicKey.export({ format: 'der', type: 'spki' }).toString('base64')}\n`,
+  )
+}
+
+async function journals(configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> {
+  const config = await readConfig(configFile)
+  const url = createSecrets(process.env, []).secret(config.redis.urlFrom)
+  const redis = connectRedis(url, () => {})
+  const subscriber = connectRedis(url, () => {})
+  try {
+    const journal = createJournal({ redis, subscriber, clock: Date.now })
+    const ids = only ? [only] : (await journal.all()).sort()
+    return new Map(
+      await Promise.all(ids.map(async (id): Promise<[string, Entry[]]> => [id, await journal.entries(id)])),
+    )
+  } finally {
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+}
+
+async function fromFile(file: string): Promise<Map<string, Entry[]>> {
+  const found = new Map<string, Entry[]>()
+  for (const line of (await readFile(file, 'utf8')).split('\n').filter(Boolean)) {
+    const entry = JSON.parse(line) as Entry
+    found.set(entry.incident, [...(found.get(entry.incident) ?? []), entry])
+  }
+  return found
+}
+
+async function verifyJournals(found: Map<string, Entry[]>): Promise<boolean> {
+  let good = true
+  for (const [id, entries] of found) {
+    const fault = verifyChain(id, entries)
+    const head = entries.at(-1)?.hash ?? 'empty'
+    good &&= fault === null
+    process.stdout.write(
+      fault ? `${id}: entry ${fault.seq} ${fault.fault}\n` : `${id}: ${entries.length} entries, head ${head}\n`,
+    )
+  }
+  return good
+}
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      config: { type: 'string', default: 'keyturn.yaml' },
+      'allow-volatile-redis': { type: 'boolean', default: false },
+    },
+  })
+  const [verb, noun, name] = positionals
+  const volatile = values['allow-volatile-redis']
+  if (verb === 'bot') await start({ bot: true, worker: false }, values.config, volatile)
+  else if (verb === 'worker') await start({ bot: false, worker: true }, values.config, volatile)
+  else if (verb === 'start') await start({ bot: true, worker: true }, values.config, volatile)
+  else if (verb === 'keys') printKeys()
+  else if (verb === 'check') {
+    const playbooks = await readPlaybooks(await readConfig(values.config), values.config)
+    process.stdout.write(`${values.config} and ${playbooks.length} playbooks are sound.\n`)
+  } else if (verb === 'journal' && noun === 'export') {
+    for (const entries of (await journals(values.config, name)).values())
+      for (const entry of entries) process.stdout.write(`${JSON.stringify(entry)}\n`)
+  } else if (verb === 'journal' && noun === 'verify') {
+    const found = name ? await fromFile(name) : await journals(values.config, undefined)
+    if (!(await verifyJournals(found))) process.exitCode = 1
+  } else throw new Fault(USAGE)
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Fault ? error.message : ((error as Error)?.stack ?? String(error))}\n`)
+  process.exit(1)
+})
