@@ -22,7 +22,7 @@ const PATHS = {
 export function icon(name: keyof typeof PATHS): ReactNode {
   return h(
     'svg',
-    { viewBox: '0 0 16 16', width: 16, height: 16, className: `icon ${name}`, 'aria-hidden': true },
+    { viewBox: '0 0 16 16', width: 16, height: 16, className: `icon icon-${name}`, 'aria-hidden': true },
     h('path', {
       d: PATHS[name],
       fill: 'none',

@@ -59,7 +59,7 @@ function topbar({ state, look }: Scene): ReactNode {
   return h(
     'header',
     { className: 'topbar' },
-    h('span', { className: 'workspace' }, state.team.name),
+    h('h1', null, state.team.name),
     h('span', { className: 'offline', role: 'status' }, 'Connection lost, trying again…'),
     h(
       'label',
@@ -102,7 +102,6 @@ function sidebar(scene: Scene): ReactNode {
   return h(
     'nav',
     { className: 'sidebar', 'aria-label': 'Channels' },
-    h('h1', null, state.team.name),
     h(
       'div',
       { className: 'you' },

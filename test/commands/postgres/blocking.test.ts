@@ -4,8 +4,8 @@ import { blockingSessions } from '../../../commands/postgres/blocking-sessions.t
 import { terminateSessions } from '../../../commands/postgres/terminate-sessions.ts'
 import { type ReadCommand, Refused } from '../../../src/domain/command.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { type PostgresServer, startPostgres } from '../../../src/sandbox/targets/postgres.ts'
 import { createWorld, propose, type World } from '../context.ts'
-import { type PostgresServer, startPostgres } from './server.ts'
 import { pidOf, untilWaiting } from './sessions.ts'
 
 let server: PostgresServer

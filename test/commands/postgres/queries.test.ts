@@ -4,8 +4,8 @@ import { cancelQuery } from '../../../commands/postgres/cancel-query.ts'
 import { longestQueries } from '../../../commands/postgres/longest-queries.ts'
 import { terminateSessions } from '../../../commands/postgres/terminate-sessions.ts'
 import { type Evidence, type ReadCommand, Refused } from '../../../src/domain/command.ts'
+import { type PostgresServer, startPostgres } from '../../../src/sandbox/targets/postgres.ts'
 import { createWorld, propose, type World } from '../context.ts'
-import { type PostgresServer, startPostgres } from './server.ts'
 import { pidOf, until } from './sessions.ts'
 
 let server: PostgresServer

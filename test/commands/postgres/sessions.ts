@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import type { PostgresServer } from './server.ts'
+import type { PostgresServer } from '../../../src/sandbox/targets/postgres.ts'
 
 /** The server process of a session, known without asking: it can be told while the session waits. */
 export function pidOf(client: pg.Client): number {
