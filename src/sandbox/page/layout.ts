@@ -38,8 +38,9 @@ export function renderApp(state: UiState, panel: Panel, look: Look, now: Date): 
     panelOf(panel, look),
     modal(state.modals[look.as] ?? null, scene),
   )
-  // The library gives every block the same id, and breaks code in the middle of words by an inline style.
-  return renderToStaticMarkup(app).replaceAll(/ id="slack_blocks_to_jsx"| style="word-wrap:[^"]*"/g, '')
+  // The library gives every block the same id, breaks code in mid-word by an inline style, and leaves links without an
+  // address where it refused one. Text cannot look like this: React escapes its quotes.
+  return renderToStaticMarkup(app).replaceAll(/ id="slack_blocks_to_jsx"| style="word-wrap:[^"]*"| href=""/g, '')
 }
 
 /** The messages of a channel that a person sees: roots, or one thread with its root first. */

@@ -25,6 +25,7 @@ afterEach(async () => {
 
 const plain = (text: string) => ({ type: 'plain_text' as const, text })
 const mrkdwn = (text: string) => ({ type: 'mrkdwn' as const, text })
+const verbatim = (text: string) => ({ ...mrkdwn(text), verbatim: true })
 const REJECT = {
   type: 'modal' as const,
   callback_id: 'reject',
@@ -85,7 +86,7 @@ describe('the page', () => {
     await page.getByText('4 replies').click()
     const thread = page.getByRole('complementary', { name: 'Thread' })
     await thread.getByText('No session is blocked any more').waitFor()
-    const said = await thread.innerText()
+    const said = await thread.textContent()
     for (const text of ['etl_writer', 'UPDATE orders SET', 'sha256:9f2c41d0', 'Terminate pid 48121', '@data-oncall'])
       expect(said).toContain(text)
     expect(await thread.locator('.unknown').count()).toBe(0)
@@ -212,7 +213,7 @@ describe('the page', () => {
     await world.post('Proposal: end pid 48121 &lt;now&gt; <@U0000000SAM>', PROPOSAL, ts)
     const toast = page.locator('.toast')
     await toast.waitFor()
-    expect(await toast.innerText()).toContain('Proposal: end pid 48121 <now> @sam')
+    expect(await toast.textContent()).toContain('Proposal: end pid 48121 <now> @sam')
     await toast.click()
     await page.getByRole('complementary', { name: 'Thread' }).getByText('Proposal 1').waitFor()
   })
@@ -222,7 +223,7 @@ describe('the page', () => {
     await world.web.chat.postMessage({ channel: 'C0000PLATON', text: 'Here too' })
     const item = page.locator('.sidebar a.unread')
     await item.waitFor()
-    expect(await item.innerText()).toContain('platform-oncall')
+    expect(await item.textContent()).toContain('platform-oncall')
     await item.click()
     await page.getByText('Here too').waitFor()
     await page.locator('.sidebar a.unread').waitFor({ state: 'detached' })
@@ -254,10 +255,10 @@ describe('hostile text', () => {
 
   it('stays text in every block: no script, no image, no ping, no link', async () => {
     await world.post(ATTACK, [
-      { type: 'section', text: mrkdwn(ATTACK), fields: [mrkdwn(ATTACK)] },
+      { type: 'section', text: verbatim(ATTACK), fields: [verbatim(ATTACK)] },
       { type: 'section', text: plain(RAW) },
       { type: 'header', text: plain(RAW) },
-      { type: 'context', elements: [plain(RAW), mrkdwn(ATTACK)] },
+      { type: 'context', elements: [plain(RAW), verbatim(ATTACK)] },
       { type: 'alert', level: 'info', text: plain(RAW) },
       {
         type: 'markdown',
@@ -270,9 +271,9 @@ describe('hostile text', () => {
     await page.locator('.block.actions').waitFor()
     const message = page.locator('.message').last()
     expect(await message.locator('script, img, .mention').count()).toBe(0)
-    const links = await message.locator('a').evaluateAll((all) => all.map((one) => one.getAttribute('href')))
+    const links = await message.locator('a[href]').evaluateAll((all) => all.map((one) => one.getAttribute('href')))
     expect(links).toEqual([])
-    const said = await message.innerText()
+    const said = await message.textContent()
     for (const text of ['<script>window.hit=1</script>', '<!channel>', '<@U0000000ADA>', '<https://evil.example|safe>'])
       expect(said).toContain(text)
     expect(await page.evaluate(() => 'hit' in window)).toBe(false)
