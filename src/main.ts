@@ -81,13 +81,15 @@ async function start(role: { bot: boolean; worker: boolean }, configFile: string
   for (const fault of faults) log.warn(fault)
 
   const running: Running[] = []
-  let stopping: Promise<void> | null = null
+  let stopping = false
   const stop = async () => {
     for (const part of running.splice(0).reverse()) await part.stop()
   }
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.on(signal, () => {
-      stopping ??= stop().finally(() => process.exit(0))
+      if (stopping) return
+      stopping = true
+      stop().finally(() => process.exit(0))
     })
   try {
     if (role.worker) {
