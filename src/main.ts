@@ -89,7 +89,7 @@ async function start(role: { bot: boolean; worker: boolean }, configFile: string
     process.on(signal, () => {
       if (stopping) return
       stopping = true
-      stop().finally(() => process.exit(0))
+      void stop().finally(() => process.exit(0))
     })
   try {
     if (role.worker) {
