@@ -1,0 +1,78 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { describe, expect, it } from '@jest/globals'
+import { type Decision, type Grant, signDecision, signGrant, verifyGrant } from '../../src/domain/grant.ts'
+import { Policy } from '../../src/domain/policy.ts'
+
+const bot = generateKeyPairSync('ed25519')
+const stranger = generateKeyPairSync('ed25519')
+const policy = Policy.parse({
+  approvers: { data: { users: ['U0ADA', 'U0SAM', 'U0SAM2'] } },
+  people: { sam: ['U0SAM', 'U0SAM2'] },
+})
+const decision = (user: string, patch: Partial<Decision> = {}): Decision => ({
+  incident: 'i1',
+  proposal: 'p1',
+  digest: 'sha256:d',
+  verdict: 'approve',
+  user,
+  name: user,
+  via: ['data/user'],
+  reason: 'because',
+  at: '2026-01-02T03:04:05.000Z',
+  ...patch,
+})
+const grantOf = (...approvals: Decision[]): Grant =>
+  signGrant(
+    {
+      incident: 'i1',
+      proposal: 'p1',
+      digest: 'sha256:d',
+      approvals: approvals.map((d) => signDecision(d, bot.privateKey)),
+      issuedAt: '2026-01-02T03:04:05.000Z',
+      expiresAt: '2026-01-02T03:19:05.000Z',
+    },
+    bot.privateKey,
+  )
+const judge = (grant: Grant, patch: Partial<Parameters<typeof verifyGrant>[1]> = {}) =>
+  verifyGrant(grant, {
+    key: bot.publicKey,
+    policy,
+    approvers: ['data'],
+    risk: 'medium',
+    incident: 'i1',
+    proposal: 'p1',
+    digest: 'sha256:d',
+    requestedBy: null,
+    now: Date.parse('2026-01-02T03:05:00Z'),
+    ...patch,
+  })
+
+describe('a grant', () => {
+  it('holds for the plan that an approver approved', () => expect(judge(grantOf(decision('U0ADA')))).toBeNull())
+  it('holds for no other plan', () =>
+    expect(judge(grantOf(decision('U0ADA')), { digest: 'sha256:e' })).toBe('digest_changed'))
+  it('holds for no other incident', () =>
+    expect(judge(grantOf(decision('U0ADA')), { incident: 'i2' })).toBe('grant_forged'))
+  it('is forged when another key signed it', () =>
+    expect(judge(grantOf(decision('U0ADA')), { key: stranger.publicKey })).toBe('grant_forged'))
+  it('is forged when its expiry was moved', () =>
+    expect(judge({ ...grantOf(decision('U0ADA')), expiresAt: '2027-01-01T00:00:00.000Z' })).toBe('grant_forged'))
+  it('lapses', () =>
+    expect(judge(grantOf(decision('U0ADA')), { now: Date.parse('2026-01-02T03:19:05Z') })).toBe('grant_expired'))
+  it('carries no approval that the bot did not sign itself', () => {
+    const { signature: _, ...grant } = grantOf(decision('U0ADA'))
+    const approvals = [signDecision(decision('U0ADA'), stranger.privateKey)]
+    expect(judge(signGrant({ ...grant, approvals }, bot.privateKey))).toBe('decision_forged')
+  })
+  it('needs an approver of the list', () => expect(judge(grantOf(decision('U0EVE')))).toBe('quorum_short'))
+  it('needs a reason from medium risk on', () =>
+    expect(judge(grantOf(decision('U0ADA', { reason: '' })))).toBe('quorum_short'))
+  it('needs two humans for high risk', () => {
+    expect(judge(grantOf(decision('U0ADA')), { risk: 'high' })).toBe('quorum_short')
+    expect(judge(grantOf(decision('U0ADA'), decision('U0SAM')), { risk: 'high' })).toBeNull()
+  })
+  it('counts two accounts of one human once', () =>
+    expect(judge(grantOf(decision('U0SAM'), decision('U0SAM2')), { risk: 'high' })).toBe('quorum_short'))
+  it('does not count the one who asked', () =>
+    expect(judge(grantOf(decision('U0SAM2')), { requestedBy: 'U0SAM' })).toBe('quorum_short'))
+})
