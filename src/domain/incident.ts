@@ -1,6 +1,6 @@
 import { type Alert, common, type Labels } from './alert.ts'
 import type { Check, Evidence, Finding, Risk } from './command.ts'
-import type { Entry, Happening, HappeningOf } from './event.ts'
+import type { Entry, HappeningOf } from './event.ts'
 import type { Grant, SignedDecision } from './grant.ts'
 import type { Subject } from './plan.ts'
 import type { Playbook, Step } from './playbook.ts'
@@ -30,6 +30,8 @@ export type Run = {
   worker: string
   startedAt: string
   endedAt: string | null
+  /** The journal's entry that ended it: posted in the thread, so that a journal cut short later is found out. */
+  entry: { seq: number; hash: string } | null
   steps: Record<string, StepRecord>
   cancelledBy: By | null
   message: string
@@ -156,7 +158,7 @@ const changeRun = (incident: Incident, id: string, patch: (r: Run) => Partial<Ru
 const changeStep = (incident: Incident, id: string, step: string, record: (r?: StepRecord) => StepRecord) =>
   changeRun(incident, id, (run) => ({ steps: { ...run.steps, [step]: record(run.steps[step]) } }))
 
-function apply(incident: Incident, event: Happening, at: string): Partial<Incident> {
+function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Incident> {
   switch (event.type) {
     case 'incident.opened': {
       const { type: _, ...rest } = event
@@ -250,6 +252,7 @@ function apply(incident: Incident, event: Happening, at: string): Partial<Incide
           worker: event.worker,
           startedAt: at,
           endedAt: null,
+          entry: null,
           steps: {},
           cancelledBy: null,
           message: '',
@@ -276,11 +279,21 @@ function apply(incident: Incident, event: Happening, at: string): Partial<Incide
       return changeRun(incident, event.proposal, () => ({ cancelledBy: event.by }))
     case 'run.finished': {
       const { message, checks, outcome } = event
-      return changeRun(incident, event.proposal, () => ({ endedAt: at, message, checks }), outcome)
+      return changeRun(
+        incident,
+        event.proposal,
+        () => ({ endedAt: at, entry: { seq, hash }, message, checks }),
+        outcome,
+      )
     }
     case 'run.unknown': {
       const { message, findings } = event
-      return changeRun(incident, event.proposal, () => ({ endedAt: at, message, findings }), 'unknown')
+      return changeRun(
+        incident,
+        event.proposal,
+        () => ({ endedAt: at, entry: { seq, hash }, message, findings }),
+        'unknown',
+      )
     }
     case 'run.settled': {
       const { choice, by, reason } = event
@@ -310,5 +323,5 @@ const blank = (id: string): Incident => ({
 /** The state after one more entry of the journal. */
 export function evolve(incident: Incident | null, entry: Entry): Incident {
   const before = incident ?? blank(entry.incident)
-  return { ...before, ...apply(before, entry.event, entry.at), version: entry.seq, head: entry.hash }
+  return { ...before, ...apply(before, entry), version: entry.seq, head: entry.hash }
 }

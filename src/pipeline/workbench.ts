@@ -71,15 +71,24 @@ export async function withContext<T>(
   }
 }
 
-/** A value as JSON keeps it, without known secrets. */
-export const struck = (bench: Workbench, value: unknown): unknown => JSON.parse(bench.strike(JSON.stringify(value)))
+/** A value as JSON keeps it, without known secrets, and without halves of surrogate pairs, which no digest covers. */
+export const struck = (bench: Workbench, value: unknown): unknown => {
+  const whole = (v: unknown): unknown => {
+    if (typeof v === 'string') return v.toWellFormed()
+    if (typeof v !== 'object' || v === null) return v
+    if (Array.isArray(v)) return v.map(whole)
+    return Object.fromEntries(Object.entries(v).map(([name, inner]) => [name.toWellFormed(), whole(inner)]))
+  }
+  return whole(JSON.parse(bench.strike(JSON.stringify(value))))
+}
 
 /** The first line of what went wrong, for people; the log has the chain. */
 export const messageOf = (bench: Workbench, error: unknown): string =>
   bench
     .strike(error instanceof Error ? error.message : String(error))
     .split('\n', 1)[0]!
-    .slice(0, 500) || 'unknown error'
+    .slice(0, 500)
+    .toWellFormed() || 'unknown error'
 
 /** Makes the plan of a proposal as the world is now, and everything that a person decides on with it. */
 export async function makeSubject(bench: Workbench, incident: Incident, proposal: Proposal): Promise<Subject> {

@@ -129,7 +129,7 @@ const Values = z.record(
 )
 const typed = (values: unknown, block: string): string => {
   const element = Values.safeParse(values).data?.[block]?.[VALUE]
-  return (element?.selected_option?.value ?? element?.value ?? '').trim()
+  return (element?.selected_option?.value ?? element?.value ?? '').trim().toWellFormed()
 }
 
 /** The reason that a person typed in a modal (`view.state.values`), trimmed; empty if there is none. */

@@ -30,7 +30,7 @@ export type Modals = Readonly<{
   loading(): ModalView
   /** One sentence instead of a form. */
   notice(text: string): ModalView
-  decide(incident: Incident, state: StateOf<'decide'>): ModalView
+  decide(incident: Incident, state: StateOf<'decide'>, needsReason: boolean): ModalView
   params(incident: Incident, state: StateOf<'params'>, fields: readonly Field[]): ModalView
   settle(incident: Incident, state: StateOf<'settle'>): ModalView
 }>
@@ -134,7 +134,7 @@ export function listen(
     if (verdict === 'reject' || !known || requirement(policy, riskOf(incident, known)).reason)
       return ask(click, ack, async (person) => {
         const may = await handlers.mayDecide({ ...intent, person })
-        return may.ok ? modals.decide(may.incident, state) : may
+        return may.ok ? modals.decide(may.incident, state, may.needsReason) : may
       })
     const looked = await people.lookUp(click.user)
     if (!looked.ok) return refuse(click, ack, looked.reason)

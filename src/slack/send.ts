@@ -12,6 +12,8 @@ import {
 } from '@slack/web-api'
 import type { Logger as Log } from 'pino'
 import type { Clock } from '../domain/ports.ts'
+import { fitBlocks, TEXT } from './limits.ts'
+import { cut } from './text.ts'
 
 /** Waits so many milliseconds; rejects when the signal aborts. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
@@ -142,7 +144,10 @@ export function createSend({
   const metadata = (mark: Mark) => ({ event_type: EVENT_TYPE, event_payload: { ...mark } })
   // Names, channels and links in our texts are never guessed, and nothing is fetched for a preview.
   const quiet = { unfurl_links: false, unfurl_media: false, link_names: false, parse: 'none' as const }
-  const body = ({ text, blocks }: Content) => ({ text, ...(blocks ? { blocks: [...blocks] } : {}) })
+  const body = ({ text, blocks }: Content) => ({
+    text: cut(text, TEXT),
+    ...(blocks ? { blocks: fitBlocks(blocks) } : {}),
+  })
 
   async function whoAmI(): Promise<Identity> {
     const { team_id, user_id, bot_id } = await web.auth.test()
@@ -175,13 +180,13 @@ export function createSend({
       if (wait > 0) return { ok: false, fault: { kind: 'limited', wait } }
       editSlot = Math.max(editSlot, now) + EDIT_EVERY
       return call('edit', async () => {
-        const blocks = content.blocks ?? []
+        const { text, blocks = [] } = body(content)
         const { link_names, parse } = quiet
         await web.chat.update({
           channel,
           ts,
-          text: content.text,
-          blocks: [...blocks],
+          text,
+          blocks,
           link_names,
           parse,
           metadata: metadata(mark),

@@ -62,18 +62,22 @@ const GROUP = /^S[A-Z0-9]{2,}$/
 
 /** A mention made by our templates from an id; anything that is not an id is shown as text. */
 export const user = (id: string, name = id): RichTextElement =>
-  USER.test(id) ? { type: 'user', user_id: id } : said(name, { bold: true })
+  USER.test(id) ? { type: 'user', user_id: id } : literal(name, { bold: true })
 export const usergroup = (id: string): RichTextElement =>
-  GROUP.test(id) ? { type: 'usergroup', usergroup_id: id } : said(id)
+  GROUP.test(id) ? { type: 'usergroup', usergroup_id: id } : literal(id)
 
 type Style = { bold?: boolean; italic?: boolean; code?: boolean; strike?: boolean }
 
 /** A literal text element of rich text: marks, mentions and links in it are only characters. */
-export const said = (text: string, style?: Style): RichTextElement => ({
+export const literal = (text: string, style?: Style): RichTextElement => ({
   type: 'text',
-  text: clean(text) || '–',
+  text: exact(text) || '–',
   ...(style ? { style } : {}),
 })
+
+/** A link to an address of ours or one that `webUrl` has let through; anything else is shown as text. */
+export const link = (url: string | null, text: string): RichTextElement =>
+  url === null ? literal(text) : { type: 'link', url, text: clean(text) || url }
 
 /** A point in time that the reader's client shows in its own zone; `{ago}` counts along. */
 export const moment = (iso: string, format = '{date_short_pretty} at {time}'): RichTextElement => ({
@@ -82,10 +86,6 @@ export const moment = (iso: string, format = '{date_short_pretty} at {time}'): R
   format,
   fallback: utc(iso),
 })
-
-/** The same in mrkdwn. */
-export const date = (iso: string, format = '{date_short_pretty} at {time}'): string =>
-  `<!date^${Math.floor(Date.parse(iso) / 1000)}^${format}|${utc(iso)}>`
 
 /** `2026-01-02 03:04 UTC` */
 export const utc = (iso: string): string => `${new Date(iso).toISOString().slice(0, 16).replace('T', ' ')} UTC`

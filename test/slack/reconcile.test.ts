@@ -340,7 +340,7 @@ describe('when Slack refuses', () => {
         thread: false,
         text: 'Approve?',
         blocks: [
-          { type: 'section', text: { type: 'mrkdwn', text: 'x'.repeat(4000) } },
+          { type: 'image', image_url: '', alt_text: '' },
           { type: 'actions', elements: [button] },
         ],
       },

@@ -1,12 +1,11 @@
-import type { HomeView, InputBlock, KnownBlock, ModalView } from '@slack/types'
-import { type Incident, proposalOf, stepOf } from '../../domain/incident.ts'
+import type { InputBlock, KnownBlock, ModalView } from '@slack/types'
+import { proposalOf, riskOf, stepOf } from '../../domain/incident.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import type { Field } from '../../domain/playbook.ts'
 import { CALLBACKS, type ModalState, paramBlock, REASON_BLOCK, VALUE, writeModal } from '../actions.ts'
 import type { Modals } from '../interactions.ts'
-import { status } from '../render.ts'
-import { plain } from '../text.ts'
-import { facts, header, said } from './blocks.ts'
+import { cut, exact, literal, plain } from '../text.ts'
+import { bold, facts, fixed, lines, notice, said } from './blocks.ts'
 
 const modal = (title: string, blocks: KnownBlock[], state?: ModalState, submit?: string): ModalView => ({
   type: 'modal',
@@ -39,23 +38,34 @@ function input(field: Field): InputBlock {
   return { type: 'input', block_id: paramBlock(field), label: plain(field.label, 150), element }
 }
 
+const NAMES = 12
+
 /** The modals; what a person decides on is shown once more. */
 export const modals: Modals = {
   loading: () => modal('One moment', [said('Looking…')]),
   notice: (text) => modal('Keyturn', [said(text)]),
-  decide(incident, state) {
+  decide(incident, state, needsReason) {
     const p = proposalOf(incident, state.proposal)
     const approve = state.verdict === 'approve'
-    const shown: [string, string][] = [
-      ['Step', stepOf(incident, p?.step ?? '')?.title ?? ''],
-      ['Command', p?.subject?.command.id ?? ''],
-      ['Environment', p?.subject?.environment ?? ''],
-      ['Targets', String(p?.subject?.plan.targets.length ?? 0)],
-      ['Plan', shortDigest(state.digest)],
-    ]
+    const environment = p?.subject?.environment ?? 'unknown'
+    const targets = p?.subject?.plan.targets ?? []
+    const names = targets.slice(0, NAMES).map((t) => cut(exact(t.name), 150))
+    const more = targets.length > NAMES ? [`… and ${targets.length - NAMES} more`] : []
     return modal(
       approve ? 'Approve' : 'Reject',
-      [said(p?.subject?.plan.summary ?? ''), facts(shown), reason('Why?')],
+      [
+        approve
+          ? notice(p && riskOf(incident, p) === 'high' ? 'warning' : 'info', `This will run in ${environment}.`)
+          : notice('info', 'Nothing will run.'),
+        lines([bold(p?.subject?.plan.summary ?? '')]),
+        fixed([...names, ...more].join('\n')),
+        facts([
+          ['Step', stepOf(incident, p?.step ?? '')?.title ?? ''],
+          ['Command', literal(p?.subject?.command.id ?? '', { code: true })],
+          ['Plan', literal(shortDigest(state.digest), { code: true })],
+        ]),
+        reason('Why?', !needsReason),
+      ],
       state,
       approve ? 'Approve' : 'Reject',
     )
@@ -67,14 +77,15 @@ export const modals: Modals = {
       state,
       'Go on',
     ),
-  settle(_incident, state) {
+  settle(incident, state) {
     const says = { done: 'It is done', resume: 'Resume', abandon: 'Abandon' }[state.choice]
-    return modal(says, [said('The end of this run is not known. What did you see?'), reason('Why?')], state, says)
+    const meaning = {
+      done: 'You have looked, and the change is there. Nothing more runs, and the target is free again.',
+      resume: 'A new plan is made for what is not done yet. It needs an approval of its own before anything runs.',
+      abandon: 'Nothing more runs, and the target is free again, as it is now.',
+    }[state.choice]
+    const p = proposalOf(incident, state.proposal)
+    const shown = [bold(p?.subject?.plan.summary ?? '')]
+    return modal(says, [lines(shown), said(meaning), reason('What did you see?')], state, says)
   },
-}
-
-/** The Home tab: the open incidents. */
-export function home(incidents: readonly Incident[]): HomeView {
-  const rows = incidents.slice(0, 40).map((i) => said(`${i.title}: ${status(i).words}`, 500))
-  return { type: 'home', blocks: [header('Open incidents'), ...(rows.length > 0 ? rows : [said('None.')])] }
 }

@@ -1,0 +1,106 @@
+import type { AlertBlock, KnownBlock } from '@slack/types'
+import { type Incident, nextRung, type Proposal, stepOf } from '../../domain/incident.ts'
+import type { ViewContext } from '../app.ts'
+import type { Drawn } from '../show.ts'
+import { cut, fallback, link, moment, webUrl } from '../text.ts'
+import { bold, facts, header, lines, mono, notice, type Piece, said, small } from './blocks.ts'
+
+type Status = { words: string; level: NonNullable<AlertBlock['level']>; next: string }
+
+/** In words, how an incident stands, and what it waits for. */
+export function status(incident: Incident): Status {
+  const first = (...of: Proposal['status'][]) => incident.proposals.find((p) => of.includes(p.status))
+  const titled = (p: Proposal) => `“${stepOf(incident, p.step)?.title ?? p.step}”`
+  const unknown = first('unknown')
+  if (unknown)
+    return {
+      words: 'OUTCOME UNKNOWN',
+      level: 'error',
+      next: `look what ${titled(unknown)} left behind, and choose in the thread`,
+    }
+  const running = first('running')
+  if (running)
+    return {
+      words: 'a recovery is running',
+      level: 'info',
+      next: `wait for ${titled(running)}; the thread can cancel it`,
+    }
+  const granted = first('granted')
+  if (granted)
+    return { words: 'approved, waiting for a worker', level: 'info', next: `wait for ${titled(granted)} to start` }
+  if (incident.resolvedAt) return { words: 'resolved', level: 'success', next: '' }
+  const open = first('open')
+  if (open)
+    return {
+      words: 'firing, waiting for a decision',
+      level: 'warning',
+      next: `decide on ${titled(open)} in the thread`,
+    }
+  const planning = first('planning')
+  if (planning) return { words: 'firing', level: 'error', next: `wait for the plan of ${titled(planning)}` }
+  const rung = nextRung(incident)
+  if (rung)
+    return { words: 'firing', level: 'error', next: `read the evidence, then ask for “${rung.title}” in the thread` }
+  const owner = incident.playbook?.owner
+  return {
+    words: 'firing',
+    level: 'error',
+    next: owner
+      ? `the playbook has nothing further to offer; its owner is ${owner}`
+      : 'look yourself: nothing is written for this alert',
+  }
+}
+
+/** The message in the channel: the state at a glance. */
+export function rootCard(incident: Incident, { playbookUrl }: Pick<ViewContext, 'playbookUrl'>): Drawn {
+  const now = status(incident)
+  const alerts = Object.values(incident.alerts)
+  const firing = alerts.filter((a) => a.status === 'firing').length
+  const environments = [...new Set(incident.proposals.flatMap((p) => p.subject?.environment ?? []))]
+  const summary = alerts.map((a) => a.annotations.summary ?? a.annotations.description).find((s) => s)
+  const { playbook } = incident
+  const truncated = incident.truncated > 0 ? `; the source left out ${incident.truncated} more` : ''
+  const blocks: KnownBlock[] = [
+    notice(now.level, now.words),
+    header(incident.title),
+    ...(summary ? [said(summary, 1000)] : []),
+    facts([
+      ...(now.next ? [['Next', now.next] as const] : []),
+      ['Severity', bold(incident.severity)],
+      ...(environments.length > 0 ? [['Environment', bold(environments.join(', '))] as const] : []),
+      ['Alerts', `${firing} firing of ${alerts.length}${truncated}`],
+      ['Owner', playbook?.owner ?? 'nobody is named'],
+      [
+        'Playbook',
+        playbook ? link(playbookUrl(playbook.id), playbook.id) : 'none matches this alert; a draft is in the thread',
+      ],
+    ]),
+    lines(age(incident)),
+    small(...links(incident), 'incident ', mono(incident.id)),
+  ]
+  return {
+    key: 'root',
+    kind: 'message',
+    thread: false,
+    text: fallback(`${incident.title}: ${now.words}. ${summary ?? ''}`),
+    blocks,
+  }
+}
+
+const age = ({ openedAt, reopenedAt, resolvedAt }: Incident): Piece[] => [
+  'Opened ',
+  moment(openedAt, '{ago}'),
+  ...(reopenedAt ? [', again ', moment(reopenedAt, '{ago}')] : []),
+  ...(resolvedAt ? [', resolved ', moment(resolvedAt, '{ago}')] : []),
+]
+
+/** The sender's own pages, with their host, so that none looks like another. */
+const links = (incident: Incident): Piece[] => {
+  const all = Object.values(incident.alerts).flatMap((a) => a.links)
+  return [...new Map(all.map((l) => [l.url, l.title]))]
+    .flatMap(([given, title]): Piece[] => {
+      const url = webUrl(given)
+      return url ? [link(url, `${cut(title, 60)} (${cut(new URL(url).host, 80)})`), '  ·  '] : []
+    })
+    .slice(0, 10)
+}

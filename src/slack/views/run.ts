@@ -1,0 +1,146 @@
+import type { AlertBlock, KnownBlock, PlanBlock, TaskCardBlock } from '@slack/types'
+import { landedSteps } from '../../domain/decide.ts'
+import { type Incident, type Proposal, type Run, stepOf } from '../../domain/incident.ts'
+import type { Subject } from '../../domain/plan.ts'
+import type { Progress } from '../../domain/ports.ts'
+import type { Drawn } from '../show.ts'
+import { clean, count, cut, fallback, literal, moment, span, user } from '../text.ts'
+import { actions, bold, button, fixed, lines, mono, notice, type Piece, said, small } from './blocks.ts'
+import { STATUS } from './proposal.ts'
+
+/** Slack takes 50 tasks in one plan; of a longer run a window is shown, with what is before and after it counted. */
+const TASKS = 40
+
+/** A run while it goes on, and how it ended: two messages, so that the end is at the bottom of the thread. */
+export function runCards(incident: Incident, p: Proposal, progress: Progress | null): Drawn[] {
+  const { run, subject } = p
+  if (!run || !subject) return []
+  const title = stepOf(incident, p.step)?.title ?? p.step
+  const going = p.status === 'running'
+  const card: Drawn = {
+    key: `run:${p.id}`,
+    kind: 'message',
+    thread: true,
+    text: fallback(`${going ? 'Running' : 'Ran'}: ${title} (${subject.environment})`),
+    blocks: [
+      tasks(p, run, subject, progress),
+      small('Started ', moment(run.startedAt), ' by worker ', mono(run.worker, 100)),
+      ...(going && run.cancelledBy
+        ? [
+            lines([
+              user(run.cancelledBy.user, run.cancelledBy.name),
+              ' asked to cancel. The step under way may still land.',
+            ]),
+          ]
+        : []),
+      ...(going && !run.cancelledBy ? [actions(cancelButton(incident, p))] : []),
+    ],
+  }
+  return going ? [card] : [card, outcome(incident, p, run, subject, title)]
+}
+
+const cancelButton = (incident: Incident, p: Proposal) =>
+  button(
+    'Cancel the run',
+    { kind: 'cancel', incident: incident.id, proposal: p.id },
+    'danger',
+    'No further step starts. The step under way may still land.',
+  )
+
+/** The steps as Slack's task list. */
+function tasks(p: Proposal, run: Run, { plan, environment }: Subject, progress: Progress | null): PlanBlock {
+  const before = new Set(p.resumes?.done ?? [])
+  const landed = new Set(landedSteps(p))
+  const all = plan.steps.map((s): TaskCardBlock => {
+    const record = run.steps[s.id]
+    const going = p.status === 'running' && record?.status === 'running'
+    const broken = record?.status === 'running' && !going && !landed.has(s.id)
+    const status = landed.has(s.id) ? 'complete' : going ? 'in_progress' : broken ? 'error' : 'pending'
+    const note = before.has(s.id)
+      ? 'done by the run before'
+      : going && progress
+        ? `${progress.done} of ${progress.total}${progress.note ? `: ${progress.note}` : ''}`
+        : record?.doneAt
+          ? `took ${span(record.startedAt, record.doneAt)}`
+          : ''
+    const title = cut(clean(s.title).replace(/\s+/g, ' ').trim(), 200) || s.id
+    return { type: 'task_card', task_id: s.id, title, status, ...(note ? { details: lines([cut(note, 200)]) } : {}) }
+  })
+  const now = all.findIndex((t) => t.status !== 'complete')
+  const from = all.length <= TASKS ? 0 : Math.max(0, Math.min((now < 0 ? all.length : now) - 10, all.length - TASKS))
+  const rest = (n: number, where: string, status: TaskCardBlock['status']): TaskCardBlock[] =>
+    n > 0 ? [{ type: 'task_card', task_id: `…${where}`, title: `${count(n, 'step')} ${where}`, status }] : []
+  const word = p.status === 'running' ? 'Running' : STATUS[p.status]
+  return {
+    type: 'plan',
+    title: `${word} in ${cut(clean(environment), 100)}: ${count(landed.size, 'step')} of ${plan.steps.length} done`,
+    tasks: [
+      ...rest(from, 'before these', 'complete'),
+      ...all.slice(from, from + TASKS),
+      ...rest(all.length - from - TASKS, 'after these', 'pending'),
+    ],
+  }
+}
+
+const LEVEL: Partial<Record<Proposal['status'], NonNullable<AlertBlock['level']>>> = {
+  succeeded: 'success',
+  cancelled: 'warning',
+  settled: 'info',
+}
+
+function outcome(incident: Incident, p: Proposal, run: Run, subject: Subject, title: string): Drawn {
+  const unknown = p.status === 'unknown' || p.status === 'settled'
+  const unchecked = p.status === 'succeeded' && run.checks.length === 0
+  const level = unchecked ? 'warning' : (LEVEL[p.status] ?? 'error')
+  const words = unknown ? 'OUTCOME UNKNOWN' : STATUS[p.status]
+  const blocks: KnownBlock[] = [
+    notice(level, `${words}: ${title} in ${subject.environment}`),
+    said(run.message, 1500),
+    ...(run.checks.length > 0 ? [lines(...run.checks.slice(0, 20).map(checkLine))] : []),
+    ...(run.findings.length > 0 ? [fixed(run.findings.map(findingLine).join('\n'))] : []),
+    ...(p.status === 'unknown' ? choices(incident, p, subject) : []),
+    ...(run.settled ? [settledLine(run.settled)] : []),
+    ...(run.endedAt ? [small(`Took ${span(run.startedAt, run.endedAt)}. `, ...recorded(run))] : []),
+  ]
+  const text = fallback(`${words}: ${title} (${subject.environment}). ${run.message}`)
+  return { key: `outcome:${p.id}`, kind: 'message', thread: true, text, blocks }
+}
+
+const recorded = ({ entry }: Run): Piece[] =>
+  entry ? [`Recorded as entry ${entry.seq} of the journal, `, mono(entry.hash)] : []
+
+const checkLine = (c: Run['checks'][number]): Piece[] => [
+  `${c.ok ? '✓' : '✗'} `,
+  bold(c.title, 200),
+  ...(c.detail ? [`  ${cut(c.detail, 300)}`] : []),
+]
+
+const findingLine = (f: Run['findings'][number]): string =>
+  `${f.step}: ${{ yes: 'it landed', no: 'it did not land', cannot_tell: 'cannot tell whether it landed' }[f.landed]}. ${cut(f.detail, 300)}`
+
+function choices(incident: Incident, p: Proposal, { plan }: Subject): KnownBlock[] {
+  const on = { kind: 'settle', incident: incident.id, proposal: p.id } as const
+  const landed = landedSteps(p)
+  const next = plan.steps.find((s) => !landed.includes(s.id))
+  const resume = next ? [button(`Resume from: ${next.title}`, { ...on, choice: 'resume' }, 'primary')] : []
+  return [
+    said('Nothing goes on by itself, and the target stays locked, until somebody who may approve looks and chooses.'),
+    actions(
+      button('It is done', { ...on, choice: 'done' }),
+      ...resume,
+      button('Abandon', { ...on, choice: 'abandon' }, 'danger'),
+    ),
+  ]
+}
+
+const CHOICE = { done: 'It is done', resume: 'Resume', abandon: 'Abandon' }
+const settledLine = (s: NonNullable<Run['settled']>): KnownBlock =>
+  lines([
+    user(s.by.user, s.by.name),
+    ' chose ',
+    bold(CHOICE[s.choice]),
+    ' ',
+    moment(s.at),
+    ': ',
+    literal(cut(s.reason, 300), { italic: true }),
+  ])
