@@ -2,7 +2,7 @@ import type { KnownBlock, RichTextBlockElement } from '@slack/types'
 import type { Proposal } from '../../domain/incident.ts'
 import type { Subject } from '../../domain/plan.ts'
 import { count, cut, exact, literal } from '../text.ts'
-import { bold, facts, fixed, lines, notice, said, table } from './blocks.ts'
+import { bold, facts, fixed, lines, notice, type Piece, said } from './blocks.ts'
 
 /** A plan within these is on the card whole; a longer one is summed up there, and goes along whole as a file. */
 const WHOLE = { targets: 12, steps: 12, warnings: 6, characters: 3000 }
@@ -98,19 +98,18 @@ function glance({ plan }: Subject): KnownBlock[] {
   return [lines([bold(words)]), fixed([...first, ...more].join('\n'))]
 }
 
+/** One target has a line for each of its facts; several have a paragraph each, which wraps on a phone as a table would not. */
 function targets({ plan }: Subject): KnownBlock[] {
-  const keys = Object.keys(plan.targets[0]!.details)
-  const alike = plan.targets.every((t) => Object.keys(t.details).join('\n') === keys.join('\n'))
-  if (plan.targets.length > 1 && alike && keys.length <= 7)
-    return [
-      table(
-        ['target', ...keys],
-        plan.targets.map((t) => [t.name, ...Object.values(t.details)]),
-      ),
-    ]
-  return plan.targets.map((t) =>
-    lines([bold(t.name, 3000)], ...Object.entries(t.details).map(([k, v]) => [`${k}  `, literal(v, { code: true })])),
-  )
+  const alone = plan.targets.length === 1
+  return plan.targets.map((t) => {
+    const facts = Object.entries(t.details).map(([k, v]): Piece[] => [`${k} `, literal(v, { code: true })])
+    return alone
+      ? lines([bold(t.name, 3000)], ...facts)
+      : lines(
+          [bold(t.name, 3000)],
+          facts.flatMap((f, i) => (i > 0 ? [', ', ...f] : f)),
+        )
+  })
 }
 
 function steps({ plan }: Subject): KnownBlock {
@@ -131,13 +130,17 @@ function steps({ plan }: Subject): KnownBlock {
 
 /** What differs between what was approved and what is so now, as lines that begin with `-` and `+`. */
 export function difference(before: Subject, now: Subject): string {
+  const names = ({ plan }: Subject) => new Set(plan.targets.map((t) => t.name))
+  const [had, has] = [names(before), names(now)]
+  // Of a target that came or went one line says it all.
+  const both = (name: string) => had.has(name) && has.has(name)
   const flat = ({ plan, environment, params }: Subject): Map<string, string> =>
     new Map([
       ['environment', environment],
       ...Object.entries(params).map(([k, v]): [string, string] => [`parameter ${k}`, value(v)]),
       ...plan.targets.flatMap((t): [string, string][] => [
         [`target ${t.name}`, t.fingerprint],
-        ...Object.entries(t.details).map(([k, v]): [string, string] => [`${t.name}, ${k}`, v]),
+        ...(both(t.name) ? Object.entries(t.details) : []).map(([k, v]): [string, string] => [`${t.name}, ${k}`, v]),
       ]),
       ...plan.steps.map((s): [string, string] => [`step ${s.id}`, `${s.title} ${s.detail}`.trim()]),
       ...plan.warnings.map((w): [string, string] => [`warning ${w}`, '']),
