@@ -10,6 +10,7 @@ const SENTENCES = {
   grant_used: 'This approval has been used already.',
   incident_resolved: 'The alert has resolved, so there is nothing to decide any more.',
   lookup_failed: 'Slack could not say who you are just now, so nothing was decided. Press again in a moment.',
+  message_unsettled: 'Slack is still being asked about this message, so nothing was decided. Press again in a moment.',
   no_such_incident: 'This incident is not known (any more).',
   no_such_proposal: 'This proposal does not exist.',
   no_such_step: 'The playbook has no such step.',

@@ -88,12 +88,14 @@ export function listen(
   }
 
   /** A button counts only on the very message that carries it now. */
-  async function isWhereItBelongs(press: Press, click: Click): Promise<boolean> {
+  /** Why a press does not count where it was made; null if it does. */
+  async function misplaced(press: Press, click: Click): Promise<Reason | null> {
     const posted = await postbox.read(press.incident)
-    const here = (one: { channel: string; ts: string | null } | undefined) =>
-      one?.channel === click.channel && one.ts === click.ts
-    if (press.kind === 'decide') return here(posted[`proposal:${press.proposal}`])
-    return Object.values(posted).some(here)
+    const own = press.kind === 'decide' ? [posted[`proposal:${press.proposal}`]] : Object.values(posted)
+    if (own.some((one) => one?.channel === click.channel && one.ts === click.ts)) return null
+    // The reply to its post was lost, and Slack is still being asked which message it is.
+    const unsettled = own.some((one) => one && one.ts === null && one.attemptedAt > 0)
+    return unsettled ? 'message_unsettled' : 'wrong_message'
   }
 
   /** Opens a modal at once, since a trigger lives 3 s, and fills it when it is known what to ask this person. */
@@ -191,7 +193,8 @@ export function listen(
       at: { channel, thread: container.thread_ts ?? ts },
     }
     const press = readPress(actions[0]!.action_id, actions[0]!.value)
-    if (!press || !(await isWhereItBelongs(press, click))) return refuse(click, ack, 'wrong_message')
+    const no = press ? await misplaced(press, click) : 'wrong_message'
+    if (!press || no) return refuse(click, ack, no ?? 'wrong_message')
     switch (press.kind) {
       case 'decide':
         return onDecide(press, click, ack)

@@ -160,6 +160,16 @@ describe('refuses, and tells only the person who pressed,', () => {
     expect((await d.proposal()).decisions).toEqual([])
   })
 
+  it('a button on a message whose post is not yet settled, and asks to press again', async () => {
+    const d = await desk()
+    const stored = (await d.postbox.read('i1'))['proposal:p1']!
+    await d.postbox.write('i1', 'proposal:p1', { ...stored, ts: null, attemptedAt: 1 })
+    await d.press(ADA, ACTIONS.approve, { channel: DATA, ts: stored.ts! })
+    await d.sandbox.waitFor(() => d.whispers(ADA).length > 0)
+    expect(d.whispers(ADA)[0]![0]).toBe(sentence('message_unsettled'))
+    expect((await d.proposal()).decisions).toEqual([])
+  })
+
   it('the same button in another channel, though the payload is signed', async () => {
     const d = await desk()
     await d.press(GUS, ACTIONS.approve)
