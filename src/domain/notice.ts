@@ -15,8 +15,14 @@ export type Opening = Readonly<{
 
 const same = (a: Alert | undefined, b: Alert) => a !== undefined && JSON.stringify(a) === JSON.stringify(b)
 
-/** Older news than what is known: a late resolve of an earlier firing, delivered out of order. */
-const stale = (known: Alert | undefined, news: Alert) => known !== undefined && news.startsAt < known.startsAt
+/**
+ * Older news than what is known: a late resolve of an earlier firing, delivered out of order. That the same firing
+ * began earlier than first said is no such thing; Alertmanager learns that when an alert is sent again.
+ */
+function stale(known: Alert | undefined, news: Alert): boolean {
+  if (!known || news.startsAt >= known.startsAt) return false
+  return news.status === 'resolved' ? (news.endsAt ?? '') <= known.startsAt : known.status === 'resolved'
+}
 
 /** The next id of a proposal in this incident: p1, p2, … */
 export const nextProposalId = (incident: Incident, ahead = 0): string => `p${incident.proposals.length + 1 + ahead}`

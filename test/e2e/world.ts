@@ -86,6 +86,7 @@ export async function startWorld(options: Options) {
   try {
     const folder = await mkdtemp(join(tmpdir(), 'keyturn-world-'))
     stack.push(() => rm(folder, { recursive: true, force: true }))
+    await mkdir(join(folder, 'playbooks'))
     for (const [id, text] of Object.entries(options.playbooks)) {
       const file = join(folder, 'playbooks', `${id}.md`)
       await mkdir(dirname(file), { recursive: true })
