@@ -1,23 +1,56 @@
+import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
-import { startStage } from './stage.ts'
-import { play } from './story.ts'
 
-const { values } = parseArgs({ options: { play: { type: 'boolean', default: false } } })
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
-say('Starting Redis, Postgres, the Slack sandbox, the bot and a worker…')
-const stage = await startStage({ port: 0, env: process.env })
-if (values.play) {
+/**
+ * The stage runs in a process group of its own, which a terminal's Ctrl-C does not reach: what it started would end in
+ * any order. It ends in the right one when this process says so, or is gone.
+ */
+function supervise(): void {
+  const child = fork(import.meta.filename, process.argv.slice(2), { detached: true })
+  let asked = false
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => {
+      if (!asked) child.send('stop')
+      asked = true
+    })
+  child.once('exit', (code) => process.exit(code ?? 1))
+}
+
+async function run(): Promise<void> {
+  // Not in the other process: a library in it ends the process at once when a signal comes.
+  const [{ startStage }, { play }] = await Promise.all([import('./stage.ts'), import('./story.ts')])
+  const { values } = parseArgs({ options: { play: { type: 'boolean', default: false } } })
+  const asked = Promise.withResolvers<void>()
+  process.once('message', () => asked.resolve())
+  process.once('disconnect', () => asked.resolve())
+
+  say('Starting Redis, Postgres, S3, DynamoDB, the Slack sandbox, the bot and a worker…')
+  const stage = await startStage({ port: 0, env: process.env })
   try {
-    for (const line of await play(stage)) say(line)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`)
-    process.exitCode = 1
+    if (values.play) {
+      const told = await Promise.race([play(stage), asked.promise])
+      for (const line of told ?? []) say(line)
+      return
+    }
+    say(`Open ${stage.url}
+
+1. Fire an alert in the panel below: its thread opens in #data-oncall.
+2. Open the thread: the playbook, the evidence and a plan are there.
+3. Be Ada (top right), approve with a reason, and watch the target change.
+Ctrl-C ends everything.`)
+    await asked.promise
   } finally {
     await stage.stop()
   }
-} else {
-  say(`Open ${stage.url}  (Ctrl-C ends everything)`)
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stage.stop().then(() => process.exit(0)))
 }
+
+if (!process.send) supervise()
+else
+  run()
+    .catch((error: unknown) => {
+      process.stderr.write(`${(error as Error).message}\n`)
+      process.exitCode = 1
+    })
+    .finally(() => process.exit())

@@ -1,72 +1,42 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import type pg from 'pg'
+import { type Breakage, breakLake, breakLedger, breakWarehouse } from './breakages.ts'
 import { page } from './page/plugin.ts'
+import { endProgram, freePort, startProgram } from './processes.ts'
 import { createSandboxSlack } from './slack/server.ts'
-import { startPostgres } from './targets/postgres.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** Resolves when a line of the child's output holds `text`; rejects with its output if it ends before. */
-function says(child: ChildProcess, text: string): Promise<void> {
-  return new Promise((ready, fail) => {
-    let output = ''
-    const hear = (chunk: Buffer) => {
-      output = (output + chunk).slice(-20_000)
-      if (output.includes(text)) ready()
-    }
-    child.stdout?.on('data', hear)
-    child.stderr?.on('data', hear)
-    child.once('exit', (code) => fail(new Error(`ended with ${code} before it was ready:\n${output}`)))
-    child.once('error', fail)
-  })
-}
+type Alert = Awaited<ReturnType<Breakage['damage']>>
+type Button = { title: string; note?: string; on?: () => boolean; press: () => Promise<unknown> }
 
 /**
- * Everything that the demo is made of: Redis, a Slack sandbox with its page, a Postgres with a blocking session, a bot
- * and a worker, each a process of its own. `port` 0 takes a free one for the page. `stop` leaves nothing behind.
+ * Everything that the demo is made of: Redis, a Slack sandbox with its page, three real systems to break, a bot and a
+ * worker, each a process of its own. `port` 0 takes a free one for the page. `stop` leaves nothing behind.
  */
 export async function startStage(options: { port: number; env: NodeJS.ProcessEnv }) {
   const stack: (() => unknown)[] = []
   const stop = async () => {
     for (const close of stack.splice(0).reverse()) await close()
   }
-  const end = async (child: ChildProcess, signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill(signal)
-    await gone
-  }
   try {
     const folder = await mkdtemp(join(tmpdir(), 'keyturn-demo-'))
     stack.push(() => rm(folder, { recursive: true, force: true }))
     const redisPort = await freePort()
-    const redisArgs = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder, '--save', '']
-    const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction']
-    const startRedis = async () => {
-      const child = spawn('redis-server', [...redisArgs, ...durable], { stdio: ['ignore', 'pipe', 'pipe'] })
-      await says(child, 'Ready to accept connections')
-      return child
-    }
+    const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
+    const redisArgs = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder, ...durable]
+    const startRedis = () => startProgram('redis-server', redisArgs, { ready: 'Ready to accept connections' })
     let redis = await startRedis()
-    stack.push(() => end(redis, 'SIGTERM'))
-    const postgres = await startPostgres()
-    stack.push(() => postgres.stop())
-    const admin = await postgres.session('postgres', 'demo')
+    stack.push(() => endProgram(redis, 'SIGTERM'))
+
+    const breakages: Breakage[] = []
+    for (const start of [breakWarehouse, breakLake, breakLedger]) {
+      const breakage = await start()
+      stack.push(() => breakage.stop())
+      breakages.push(breakage)
+    }
 
     const secret = () => randomBytes(24).toString('hex')
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -74,39 +44,20 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
     const botPort = await freePort()
     const webhook = `http://127.0.0.1:${botPort}/webhooks/alertmanager`
 
-    let blocker: pg.Client | null = null
-    const sessions = async () => {
-      const { rows } = await admin.query<{ pid: number; state: string; blocked_by: string; query: string }>(
-        `select pid, state, array_to_string(pg_blocking_pids(pid), ', ') as blocked_by, left(query, 60) as query
-         from pg_stat_activity where application_name like 'loader%' or application_name = 'report' order by pid`,
-      )
-      return rows.map((r) => [String(r.pid), r.state, r.blocked_by || '–', r.query])
-    }
-    let before: string[][] = []
+    const before = new Map<string, string[][]>()
+    const fired = new Map<string, Alert & { startsAt: string }>()
 
-    /** A loader leaves its transaction open; two reports wait for its lock. Then the alert is sent. */
-    async function fire(): Promise<void> {
-      blocker = await postgres.session('app', 'loader')
-      await blocker.query('begin')
-      await blocker.query('update accounts set balance = balance + 1')
-      for (const id of [1, 2]) {
-        const report = await postgres.session('app', 'report')
-        report.query('update accounts set balance = 0 where id = $1', [id]).catch(() => {})
-      }
-      for (;;) {
-        before = await sessions()
-        if (before.filter((r) => r[2] !== '–').length >= 2) break
-      }
-      await alert('firing')
-    }
-
-    async function alert(status: 'firing' | 'resolved'): Promise<void> {
-      const startsAt = new Date().toISOString()
-      const labels = { alertname: 'PostgresBlockedSessions', connection: 'warehouse', severity: 'critical' }
-      const annotations = { summary: 'Reports on the warehouse have waited for a lock for 5 minutes' }
+    /** Sends an alert as Alertmanager does. */
+    async function send(
+      status: 'firing' | 'resolved',
+      { labels, annotations, startsAt }: Alert & { startsAt: string },
+    ) {
+      const endsAt = status === 'resolved' ? new Date().toISOString() : '0001-01-01T00:00:00Z'
+      const fingerprint = Buffer.from(JSON.stringify(labels)).toString('hex').slice(-16)
+      const generatorURL = 'http://prometheus.example.com/graph'
       const body = {
         version: '4',
-        groupKey: 'demo',
+        groupKey: fingerprint,
         status,
         receiver: 'keyturn',
         groupLabels: {},
@@ -114,17 +65,7 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
         commonAnnotations: annotations,
         externalURL: 'http://alertmanager.example.com',
         truncatedAlerts: 0,
-        alerts: [
-          {
-            status,
-            labels,
-            annotations,
-            startsAt,
-            endsAt: status === 'resolved' ? startsAt : '0001-01-01T00:00:00Z',
-            generatorURL: 'http://prometheus.example.com/graph',
-            fingerprint: 'c8eca08886b11391',
-          },
-        ],
+        alerts: [{ status, labels, annotations, startsAt, endsAt, generatorURL, fingerprint }],
       }
       const answer = await fetch(webhook, {
         method: 'POST',
@@ -133,35 +74,71 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
       })
       if (!answer.ok) throw new Error(`the bot answered ${answer.status}: ${await answer.text()}`)
     }
+    const named = (id: string): Breakage => {
+      const found = breakages.find((b) => b.id === id)
+      if (!found) throw new Error(`the demo has no ${id}`)
+      return found
+    }
+    /** Breaks a system, and sends its alert. */
+    async function fire(id: string): Promise<void> {
+      const alert = { ...(await named(id).damage()), startsAt: new Date().toISOString() }
+      before.set(id, await named(id).rows())
+      fired.set(id, alert)
+      await send('firing', alert)
+    }
+    async function resolveAlert(id: string): Promise<void> {
+      const alert = fired.get(id)
+      if (!alert) throw new Error('This alert is not firing.')
+      await send('resolved', alert)
+      fired.delete(id)
+    }
+    const strange = () =>
+      send('firing', {
+        labels: { alertname: 'CertificateExpiresSoon', host: 'gateway-2', severity: 'warning' },
+        annotations: { summary: 'The certificate of gateway-2 expires in 3 days' },
+        startsAt: new Date().toISOString(),
+      })
 
-    let worker: ChildProcess | null = null
-    const buttons: Record<string, { title: string; fault: boolean; press: () => Promise<unknown> }> = {
-      fire: { title: 'A session blocks the warehouse', fault: false, press: fire },
-      resolve: { title: 'The alert resolves', fault: false, press: () => alert('resolved') },
+    let worker = null as Awaited<ReturnType<typeof startProgram>> | null
+    const faults: Record<string, Button> = {
       outage: {
         title: 'Slack is down',
-        fault: true,
-        press: async () => sandbox.faults({ outage: !sandbox.state().faults.outage }),
+        on: () => sandbox.state().faults.outage !== false,
+        press: async () => sandbox.faults({ outage: sandbox.state().faults.outage === false }),
+      },
+      limited: {
+        title: 'Slack limits every second call (429)',
+        on: () => sandbox.state().faults.limitRate > 0,
+        press: async () => sandbox.faults({ limitRate: sandbox.state().faults.limitRate > 0 ? 0 : 0.5 }),
       },
       worker: {
         title: 'Kill the worker; another one starts',
-        fault: true,
         press: async () => {
-          if (worker) await end(worker, 'SIGKILL')
-          worker = await startProcess('worker')
+          if (worker) await endProgram(worker, 'SIGKILL')
+          worker = await startKeyturn('worker')
         },
       },
       redis: {
         title: 'Kill Redis; it starts again',
-        fault: true,
         press: async () => {
-          await end(redis, 'SIGKILL')
+          await endProgram(redis, 'SIGKILL')
           redis = await startRedis()
         },
       },
     }
-    const of = (fault: boolean) =>
-      Object.entries(buttons).flatMap(([id, b]) => (b.fault === fault ? [{ id, title: b.title }] : []))
+    const alerts: Record<string, Button> = {
+      ...Object.fromEntries(
+        breakages.flatMap((b) => [
+          [`fire:${b.id}`, { title: b.alertTitle, press: () => fire(b.id) }],
+          [`resolve:${b.id}`, { title: `Resolved: ${b.alertTitle.toLowerCase()}`, press: () => resolveAlert(b.id) }],
+        ]),
+      ),
+      strange: { title: 'An alert that no playbook matches', press: strange },
+    }
+    const buttons = { ...alerts, ...faults }
+    const shown = (of: Record<string, Button>) =>
+      Object.entries(of).map(([id, b]) => ({ id, title: b.title, ...(b.on ? { on: b.on() } : {}) }))
+
     const sandbox = await createSandboxSlack({
       port: options.port,
       signingSecret: secret(),
@@ -170,13 +147,26 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
       page,
       panel: {
         async state() {
-          const columns = ['pid', 'state', 'blocked by', 'query']
-          const target = { id: 'warehouse', title: 'Postgres: sessions', columns, rows: await sessions(), before }
-          return { alerts: of(false), faults: of(true), targets: [target] }
+          const targets = await Promise.all(
+            breakages.map(async ({ id, title, columns, rows, connection }) => ({
+              id,
+              title,
+              note: connection.environment,
+              columns,
+              rows: await rows(),
+              before: before.get(id),
+            })),
+          )
+          return { alerts: shown(alerts), faults: shown(faults), targets }
         },
         async run(id) {
-          await buttons[id]?.press()
-          return { ok: id in buttons }
+          const button = Object.hasOwn(buttons, id) ? buttons[id] : undefined
+          try {
+            await button?.press()
+          } catch (error) {
+            return { ok: false, message: (error as Error).message }
+          }
+          return { ok: button !== undefined }
         },
       },
     })
@@ -187,7 +177,7 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
       slack: { mode: 'socket', apiUrl: sandbox.apiUrl, channels: { default: 'C0000DATAON' } },
       playbooks: { directory: resolve(ROOT, 'playbooks') },
       sources: { alertmanager: { kind: 'alertmanager', auth: { bearerFrom: 'ALERTS_TOKEN' } } },
-      connections: { warehouse: { kind: 'postgres', environment: 'staging', ...postgres.settings } },
+      connections: Object.fromEntries(breakages.map((b) => [b.id, b.connection])),
       policy: {
         approvers: { 'data-oncall': { usergroups: ['S0000DATA'] }, 'platform-oncall': { usergroups: ['S0000PLAT'] } },
         defaultApprovers: ['data-oncall'],
@@ -198,23 +188,25 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
     const common = { PATH: options.env.PATH, HOME: options.env.HOME, REDIS_URL: `redis://127.0.0.1:${redisPort}` }
     const der = (key: typeof privateKey, type: 'pkcs8' | 'spki') =>
       (key.export({ format: 'der', type } as never) as unknown as Buffer).toString('base64')
+    const secrets = Object.assign({}, ...breakages.map((b) => b.secrets))
     const envs = {
       bot: { ...common, ...tokens, KEYTURN_PRIVATE_KEY: der(privateKey, 'pkcs8') },
-      worker: { ...common, ...postgres.secrets, KEYTURN_PUBLIC_KEY: der(publicKey, 'spki') },
+      worker: { ...common, ...secrets, KEYTURN_PUBLIC_KEY: der(publicKey, 'spki') },
     }
-    async function startProcess(role: 'bot' | 'worker'): Promise<ChildProcess> {
-      const args = [join(ROOT, 'src/main.ts'), role, '--config', file]
-      const child = spawn(process.execPath, args, { env: envs[role], stdio: ['ignore', 'pipe', 'pipe'] })
-      await says(child, `${role} is up`)
-      return child
-    }
-    worker = await startProcess('worker')
-    stack.push(() => worker && end(worker, 'SIGTERM'))
-    const bot = await startProcess('bot')
-    stack.push(() => end(bot, 'SIGTERM'))
-    return { url: sandbox.url, sandbox, sessions, fire, alert, stop }
+    const startKeyturn = (role: 'bot' | 'worker') =>
+      startProgram(process.execPath, [join(ROOT, 'src/main.ts'), role, '--config', file], {
+        env: envs[role],
+        ready: `${role} is up`,
+      })
+    worker = await startKeyturn('worker')
+    stack.push(() => worker && endProgram(worker, 'SIGTERM'))
+    const bot = await startKeyturn('bot')
+    stack.push(() => endProgram(bot, 'SIGTERM'))
+    const rowsOf = (id: string) => named(id).rows()
+    return { url: sandbox.url, sandbox, rowsOf, fire, resolve: resolveAlert, stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
+export type Stage = Awaited<ReturnType<typeof startStage>>

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startStage } from '../../src/sandbox/stage.ts'
 import { play } from '../../src/sandbox/story.ts'
 
-describe('one alert, one decision, one run', () => {
+describe('the stories of the demo', () => {
   let stage: Awaited<ReturnType<typeof startStage>>
   beforeAll(async () => {
     stage = await startStage({ port: 0, env: process.env })
@@ -11,9 +11,9 @@ describe('one alert, one decision, one run', () => {
     await stage?.stop()
   }, 60_000)
 
-  it('goes from the webhook to a session that really ends, by one approval in the thread', async () => {
-    const thread = await play(stage)
-    expect(thread).toContainEqual(expect.stringContaining('Succeeded: terminate-the-sessions-at-the-root'))
-    expect(thread.filter((text) => text.startsWith('Succeeded: 1.'))).toHaveLength(1)
+  it('end a session, mend a file and raise a capacity for real, each by one approval in its thread', async () => {
+    const told = await play(stage)
+    expect(told.filter((text) => text.trim().startsWith('Succeeded: 1.'))).toHaveLength(6)
+    expect(await stage.rowsOf('ledger')).toEqual([['ledger', 'ACTIVE', '10', '20']])
   }, 120_000)
 })

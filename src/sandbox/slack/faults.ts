@@ -10,6 +10,8 @@ export const Faults = z.object({
   errorAfterCommit: z.int().min(0),
   /** So many calls take effect and their reply is lost: the connection is reset. */
   loseReplies: z.int().min(0),
+  /** Share of calls, 0 to 1, that answer 429, with `retryAfter` seconds. */
+  limitRate: z.number().min(0).max(1),
   /** So many calls answer 429, with `retryAfter` seconds. */
   rateLimited: z.int().min(0),
   retryAfter: z.int().min(1),
@@ -28,6 +30,7 @@ export const NO_FAULTS: Faults = {
   errorRate: 0,
   errorAfterCommit: 0,
   loseReplies: 0,
+  limitRate: 0,
   rateLimited: 0,
   retryAfter: 1,
   slowMs: 0,
@@ -50,6 +53,7 @@ export function drawFate(faults: Faults, method: string, random: () => number): 
     faults.rateLimited -= 1
     return { before: '429', after: null }
   }
+  if (faults.limitRate > 0 && random() < faults.limitRate) return { before: '429', after: null }
   if (faults.errorRate > 0 && random() < faults.errorRate) return { before: '500', after: null }
   if (faults.loseReplies > 0) {
     faults.loseReplies -= 1

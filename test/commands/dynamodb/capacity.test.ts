@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { setCapacity } from '../../../commands/dynamodb/set-capacity.ts'
 import { throttling } from '../../../commands/dynamodb/throttling.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { startDynamo } from '../../../src/sandbox/targets/dynamodb.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
-import { startDynamo } from './server.ts'
 
 const index = {
   AttributeDefinitions: [

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { findMalformedJson } from '../../../commands/s3/find-malformed-json.ts'
 import { MAX_LINE_BYTES, readLines } from '../../../commands/s3/lines.ts'
 import { Refused } from '../../../src/domain/command.ts'
+import { startS3 } from '../../../src/sandbox/targets/s3.ts'
 import type { World } from '../context.ts'
 import { createWorld } from '../context.ts'
-import { startS3 } from './server.ts'
 
 describe('s3.find-malformed-json', () => {
   let s3: Awaited<ReturnType<typeof startS3>>

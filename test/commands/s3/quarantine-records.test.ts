@@ -4,9 +4,9 @@ import { copySource } from '../../../commands/s3/objects.ts'
 import { quarantineRecords } from '../../../commands/s3/quarantine-records.ts'
 import type { RunContext } from '../../../src/domain/command.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { startS3 } from '../../../src/sandbox/targets/s3.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
-import { startS3 } from './server.ts'
 
 const good = (n: number) => Array.from({ length: n }, (_, i) => JSON.stringify({ id: i, note: 'ok' }))
 

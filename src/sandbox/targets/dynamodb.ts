@@ -3,7 +3,13 @@ import type { Server } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb'
-import { CreateTableCommand, DynamoDBClient, UpdateTableCommand, waitUntilTableExists } from '@aws-sdk/client-dynamodb'
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  DynamoDBClient,
+  UpdateTableCommand,
+  waitUntilTableExists,
+} from '@aws-sdk/client-dynamodb'
 
 const dynalite = createRequire(import.meta.url)('dynalite') as (options: Record<string, unknown>) => Server
 
@@ -41,6 +47,9 @@ export async function startDynamo(updateTableMs: number) {
           ProvisionedThroughput: { ReadCapacityUnits: read, WriteCapacityUnits: write },
         }),
       ),
+    async describe(name: string) {
+      return (await client.send(new DescribeTableCommand({ TableName: name }))).Table
+    },
     async close() {
       client.destroy()
       await new Promise((done) => server.close(done))
