@@ -14,7 +14,7 @@ export function place(alert: Alert, playbooks: readonly Playbook[], regex: Regex
   const playbook = matchPlaybook(playbooks, alert.labels, regex)
   const name = alert.labels.alertname ?? alert.fingerprint
   const by = playbook ? playbook.groupBy : ['alertname']
-  const values = by.map((label) => [label, alert.labels[label] ?? ''])
+  const values = by.map((label) => [label, Object.hasOwn(alert.labels, label) ? alert.labels[label] : ''])
   // Without a playbook and without a name, nothing says that two alerts belong together.
   const apart = playbook || alert.labels.alertname ? '' : alert.fingerprint
   return {

@@ -160,9 +160,15 @@ export function createRun(
       )
       const checks = await verify(command, plan, proposal)
       const helped = checks.every((c) => c.ok)
+      const rest =
+        checks.length === 0
+          ? ' Nothing was verified: this change has no check.'
+          : helped
+            ? ''
+            : ' But the checks say that it did not help.'
       const end = {
         outcome: helped ? ('succeeded' as const) : ('failed' as const),
-        message: helped ? bench.strike(message) : `${bench.strike(message)} But the checks say that it did not help.`,
+        message: `${bench.strike(message)}${rest}`.toWellFormed(),
         checks,
       }
       return await conclude(id, proposal.id, end)

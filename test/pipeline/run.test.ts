@@ -1,195 +1,213 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { z } from 'zod'
-import type { Alert } from '../../src/domain/alert.ts'
-import { defineChange, type Finding, type RunContext } from '../../src/domain/command.ts'
 import { verifyChain } from '../../src/domain/event.ts'
-import { proposalOf } from '../../src/domain/incident.ts'
-import type { Playbook } from '../../src/domain/playbook.ts'
-import { type Person, Policy } from '../../src/domain/policy.ts'
-import { createHandlers } from '../../src/pipeline/handlers.ts'
-import { createIngest } from '../../src/pipeline/ingest.ts'
-import { createPropose } from '../../src/pipeline/propose.ts'
-import { createRun } from '../../src/pipeline/run.ts'
-import { createJournal } from '../../src/redis/journal.ts'
-import { incidentId, parseIncidentId } from '../../src/redis/keys.ts'
-import { createLocks } from '../../src/redis/locks.ts'
-import { createPulse } from '../../src/redis/pulse.ts'
+import { incidentId } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
+import { ada, type Bench, createBench, playbook, sam } from './bench.ts'
 
-const keys = generateKeyPairSync('ed25519')
-const policy = Policy.parse({ approvers: { data: { users: ['U0ADA'] } }, defaultApprovers: ['data'] })
-const ada: Person = {
-  user: 'U0ADA',
-  name: 'ada',
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-}
-const playbook: Playbook = {
-  id: 'lamp/off',
-  hash: 'sha256:1',
-  title: 'The lamp is off',
-  match: { alertname: { kind: 'equals', value: 'LampOff' } },
-  groupBy: ['alertname'],
-  owner: '@lamps',
-  approvers: [],
-  severity: null,
-  channel: null,
-  intro: '',
-  steps: [
-    {
-      id: 'switch',
-      title: 'Switch it on',
-      line: 1,
-      prose: '',
-      call: { command: 'lamp.switch', summary: '', effect: 'once', risk: 'low', params: {}, fields: [] },
-    },
-  ],
-}
-const alert: Alert = {
-  source: 'test',
-  fingerprint: 'f1',
-  status: 'firing',
-  labels: { alertname: 'LampOff' },
-  annotations: {},
-  startsAt: '2026-01-02T03:04:05.000Z',
-  endsAt: null,
-  links: [],
-}
+let redis: Awaited<ReturnType<typeof startRedis>>
+let w: Bench
+let id: string
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+beforeEach(async () => {
+  w = await createBench(redis)
+  id = await w.open()
+})
 
 describe('a granted plan', () => {
-  let redis: Awaited<ReturnType<typeof startRedis>>
-  beforeAll(async () => {
-    redis = await startRedis()
-  })
-  afterAll(() => redis.stop())
-
-  let lamp = { on: 0, bulb: 'a' }
-  let work: (ctx: RunContext) => Promise<undefined>
-  let finding: Finding
-  const command = defineChange({
-    id: 'lamp.switch',
-    summary: 'Switch the lamp on',
-    effect: 'once',
-    risk: 'low',
-    params: z.object({}),
-    plan: async () => ({
-      summary: 'Switch it on',
-      targets: [{ id: 'lamp:1', name: 'lamp', fingerprint: lamp.bulb, details: {} }],
-      steps: [{ id: 'on', title: 'On', detail: '' }],
-      warnings: [],
-      data: null,
-    }),
-    run: async (_plan, ctx) => {
-      await ctx.step('on', () => work(ctx))
-      return 'It is on.'
-    },
-    verify: async () => [{ title: 'on', ok: lamp.on > 0, detail: '' }],
-    probe: async () => finding,
-  })
-
-  async function world() {
-    const client = redis.connect()
-    await client.flushall()
-    const journal = createJournal({ redis: client, subscriber: redis.connect(), clock: Date.now })
-    const locks = createLocks(client)
-    const pulse = createPulse(client)
-    const bell = { ring: async () => {} }
-    const onError = (error: unknown) => {
-      throw error
-    }
-    const common = { journal, locks, pulse, bell, clock: Date.now, ids: randomUUID, policy, onError }
-    const bench = {
-      ...common,
-      commands: new Map([['lamp.switch', { command, version: '1' }]]),
-      playbooks: new Map([[playbook.id, playbook]]),
-      connections: {},
-      secret: () => '',
-      strike: (text: string) => text,
-      signal: new AbortController().signal,
-      publicKey: keys.publicKey,
-    }
-    const ordinal = (id: string) => parseIncidentId(id).n
-    const regex = () => false
-    await createIngest({ ...common, playbooks: [playbook], regex, incidentId, ordinal })({
-      alerts: [alert],
-      truncated: 0,
-    })
-    const [id] = (await journal.active()) as [string]
-    await createPropose(bench)(id, 'p1', true)
-    const handlers = createHandlers({ ...common, keys, faultsOf: () => ({}) })
-    const state = async () => proposalOf((await journal.load(id))!, 'p1')!
-    const { digest } = await state()
-    const decide = () =>
-      handlers.decide({ incident: id, proposal: 'p1', digest: digest!, verdict: 'approve', reason: '', person: ada })
-    const runner = (worker: string) => createRun({ ...bench, worker })
-    return { id, journal, locks, pulse, client, state, decide, handlers, runner }
-  }
-
-  beforeEach(() => {
-    lamp = { on: 0, bulb: 'a' }
-    finding = { landed: 'no', detail: '' }
-    work = async () => {
-      lamp.on++
-    }
-  })
-
   it('does nothing before somebody approves, and runs once however often it is rung', async () => {
-    const w = await world()
-    await w.runner('w1').run(w.id, 'p1')
-    expect(lamp.on).toBe(0)
-    const answers = await Promise.all([w.decide(), w.decide(), w.decide()])
+    await w.runner('w1').run(id, 'p1')
+    expect(w.lamp.on).toBe(0)
+    const answers = await Promise.all([w.decide(id), w.decide(id), w.decide(id)])
     expect(answers.filter((a) => a.ok)).toHaveLength(1)
-    await Promise.all([w.runner('w1').run(w.id, 'p1'), w.runner('w2').run(w.id, 'p1')])
-    await w.runner('w3').run(w.id, 'p1')
-    expect(lamp.on).toBe(1)
-    expect((await w.state()).status).toBe('succeeded')
-    expect(verifyChain(w.id, await w.journal.entries(w.id))).toBeNull()
+    await Promise.all([w.runner('w1').run(id, 'p1'), w.runner('w2').run(id, 'p1')])
+    await w.runner('w3').run(id, 'p1')
+    expect(w.lamp.on).toBe(2)
+    expect(await w.state(id)).toMatchObject({ status: 'succeeded', run: { message: 'It is on.' } })
+    expect(await w.free()).toBe(true)
+    expect(verifyChain(id, await w.journal.entries(id))).toBeNull()
   })
 
   it('does not run when the target has moved, and asks again', async () => {
-    const w = await world()
-    await w.decide()
-    lamp.bulb = 'b'
-    await w.runner('w1').run(w.id, 'p1')
-    expect(lamp.on).toBe(0)
-    expect(await w.state()).toMatchObject({ status: 'open', voided: 1, decisions: [], grant: null })
+    await w.decide(id)
+    w.lamp.bulb = 'b'
+    await w.runner('w1').run(id, 'p1')
+    expect(w.lamp.on).toBe(0)
+    expect(await w.state(id)).toMatchObject({ status: 'open', voided: 1, decisions: [], grant: null })
+  })
+
+  it('does not run when the command was changed meanwhile, nor when the playbook was', async () => {
+    await w.decide(id)
+    const commands = new Map([...w.bench.commands].map(([name, c]) => [name, { ...c, version: '2' }]))
+    await w.runner('w1', { commands }).run(id, 'p1')
+    expect(await w.state(id)).toMatchObject({ status: 'open', voided: 1 })
+    const again = await w.open()
+    await w.decide(again)
+    await w.runner('w1', { playbooks: new Map([[playbook.id, { ...playbook, hash: 'sha256:2' }]]) }).run(again, 'p1')
+    expect((await w.state(again)).note).toContain('differs')
+    expect(w.lamp.on).toBe(0)
   })
 
   it('does not run while another run holds the target', async () => {
-    const w = await world()
     await w.locks.acquire(['lamp:1'], { incident: incidentId('other', 1), proposal: 'p9' })
-    await w.decide()
-    await w.runner('w1').run(w.id, 'p1')
-    expect(lamp.on).toBe(0)
-    expect((await w.state()).note).toContain('is held by p9')
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(w.lamp.on).toBe(0)
+    expect((await w.state(id)).note).toContain('is held by p9')
   })
 
-  it('is OUTCOME UNKNOWN when its worker is gone, is not run again, and its worker cannot go on', async () => {
-    const w = await world()
-    await w.decide()
+  it('does not run once its grant has lapsed', async () => {
+    await w.decide(id)
+    w.time.offset = 16 * 60_000
+    await w.runner('w1').run(id, 'p1')
+    expect(w.lamp.on).toBe(0)
+    expect((await w.state(id)).status).not.toBe('running')
+  })
+})
+
+describe('a run', () => {
+  it('that the checks do not confirm has failed, with the checks, and offers the next rung', async () => {
+    w.lamp.checks = () => [{ title: 'it is on', ok: false, detail: 'dark' }]
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(await w.state(id)).toMatchObject({ status: 'failed', run: { checks: [{ ok: false, detail: 'dark' }] } })
+    expect(await w.handlers.request({ incident: id, step: 'replace', params: {}, person: ada })).toEqual({ ok: true })
+  })
+
+  it('with nothing to verify says so', async () => {
+    w.lamp.checks = () => []
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect((await w.state(id)).run?.message).toContain('Nothing was verified')
+  })
+
+  it('whose step broke before its effect has failed', async () => {
+    w.lamp.work = async () => {
+      throw new Error('no current; the password is hunter2')
+    }
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(await w.state(id)).toMatchObject({ status: 'failed', run: { message: 'no current; the password is •••.' } })
+    expect(await w.free()).toBe(true)
+  })
+
+  it.each(['yes', 'cannot_tell'] as const)(
+    'whose step broke, and the probe says %s, is of unknown outcome and keeps its lock',
+    async (landed) => {
+      w.lamp.finding = { landed, detail: '' }
+      w.lamp.work = async () => {
+        w.lamp.on++
+        throw new Error('the reply was lost')
+      }
+      await w.decide(id)
+      await w.runner('w1').run(id, 'p1')
+      expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first', landed }] } })
+      expect(w.lamp.on).toBe(1)
+      expect(await w.free()).toBe(false)
+    },
+  )
+
+  it('may not take a step that is not in its plan', async () => {
+    await w.decide(id)
+    w.lamp.work = async (step, ctx) => {
+      if (step === 'first') w.lamp.steps.push('third')
+      if (step === 'second') await ctx.step('third', async () => undefined)
+    }
+    await w.runner('w1').run(id, 'p1')
+    expect((await w.state(id)).run?.steps).not.toHaveProperty('third')
+    expect((await w.state(id)).status).not.toBe('succeeded')
+  })
+
+  it('that is cancelled takes no further step, says so, and frees its target', async () => {
+    const reached = Promise.withResolvers<void>()
+    const go = Promise.withResolvers<void>()
+    w.lamp.work = async (step) => {
+      w.lamp.on++
+      if (step !== 'first') return
+      reached.resolve()
+      await go.promise
+    }
+    await w.decide(id)
+    const running = w.runner('w1').run(id, 'p1')
+    await reached.promise
+    expect(await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })).toEqual({ ok: true })
+    expect(await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })).toMatchObject({ ok: false })
+    go.resolve()
+    await running
+    expect(w.lamp.on).toBe(1)
+    expect(await w.state(id)).toMatchObject({ status: 'cancelled', run: { cancelledBy: { user: 'U0ADA' } } })
+    expect(await w.free()).toBe(true)
+  })
+})
+
+describe('when the worker is gone', () => {
+  const lose = async (landed: 'yes' | 'no') => {
     const started = Promise.withResolvers<void>()
     const wake = Promise.withResolvers<void>()
-    work = async () => {
-      lamp.on++
+    w.lamp.work = async (step) => {
+      if (landed === 'yes') w.lamp.on++
+      if (step !== 'first') return
       started.resolve()
       await wake.promise
     }
-    const paused = w.runner('w1').run(w.id, 'p1')
+    await w.decide(id)
+    const paused = w.runner('w1').run(id, 'p1')
     await started.promise
-    finding = { landed: 'yes', detail: 'the lamp is on' }
+    w.lamp.finding = { landed, detail: 'seen' }
+    const alive = w.pulse.alive
     Object.assign(w.pulse, { alive: async () => false })
-    await w.runner('w2').probe(w.id, 'p1')
-    expect(await w.state()).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'on', landed: 'yes' }] } })
-    await w.runner('w2').run(w.id, 'p1')
-    wake.resolve()
-    await paused
-    expect(lamp.on).toBe(1)
-    expect((await w.state()).status).toBe('unknown')
-    const taken = await w.locks.acquire(['lamp:1'], { incident: incidentId('other', 1), proposal: 'p9' })
-    expect(taken.ok).toBe(false)
+    await w.workerTick()
+    expect(w.rung.at(-1)).toEqual({ kind: 'probe', incident: id, proposal: 'p1' })
+    await w.runner('w2').probe(id, 'p1')
+    Object.assign(w.pulse, { alive })
+    return async () => {
+      wake.resolve()
+      await paused
+    }
+  }
+
+  it('the outcome is unknown; nothing runs again, and the worker cannot go on when it wakes up', async () => {
+    const wake = await lose('yes')
+    expect(await w.state(id)).toMatchObject({
+      status: 'unknown',
+      run: { findings: [{ step: 'first', landed: 'yes' }] },
+    })
+    await w.runner('w2').run(id, 'p1')
+    await wake()
+    expect(w.lamp.on).toBe(1)
+    expect((await w.state(id)).status).toBe('unknown')
+    expect(await w.free()).toBe(false)
   })
+
+  it.each(['done', 'abandon'] as const)('%s ends it, and frees the target', async (choice) => {
+    const wake = await lose('yes')
+    expect(await w.settle(id, choice)).toEqual({ ok: true })
+    expect((await w.state(id)).status).toBe('settled')
+    expect(await w.free()).toBe(true)
+    await wake()
+    expect(w.lamp.on).toBe(1)
+  })
+
+  it.each([
+    ['yes', 2],
+    ['no', 2],
+  ] as const)(
+    'resume asks for another approval, and then does what has not landed (the probe said %s)',
+    async (landed, on) => {
+      const wake = await lose(landed)
+      expect(await w.settle(id, 'resume')).toEqual({ ok: true })
+      await wake()
+      await w.propose(id, 'p2', true)
+      await w.runner('w2').run(id, 'p2')
+      expect(w.lamp.on).toBe(landed === 'yes' ? 1 : 0)
+      w.lamp.work = async () => void w.lamp.on++
+      expect(await w.decide(id, 'approve', 'p2')).toEqual({ ok: false, reason: 'self_approval' })
+      await w.decide(id, 'approve', 'p2', sam)
+      await w.runner('w2').run(id, 'p2')
+      expect((await w.state(id, 'p2')).status).toBe('succeeded')
+      expect(w.lamp.on).toBe(on)
+    },
+  )
 })
