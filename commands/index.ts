@@ -1,4 +1,7 @@
 import type { Command, ConnectionKind } from '../src/domain/command.ts'
+import { clearTasks } from './airflow/clear-tasks.ts'
+import { airflow } from './airflow/connection.ts'
+import { failedTasks } from './airflow/failed-tasks.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
@@ -34,6 +37,8 @@ export const commands: readonly Command[] = [
   setCapacity,
   exportTasks,
   startExport,
+  failedTasks,
+  clearTasks,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -44,4 +49,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   s3 as ConnectionKind,
   dynamodb as ConnectionKind,
   rds as ConnectionKind,
+  airflow as ConnectionKind,
 ]
