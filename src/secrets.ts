@@ -4,9 +4,22 @@ const SHORTEST = 6
 export type Secrets = Readonly<{
   /** The value of a variable. Throws, naming it, if it is not set. */
   secret(variable: string): string
-  /** The text without the values of the given variables, also where they are JSON- or URL-encoded. */
+  /** The text without the values of the given variables, also where they are JSON-, URL- or base64-encoded. */
   strike(text: string): string
 }>
+
+/** What base64 makes of a text wherever it stands in a longer one: the digits that depend on nothing beside it. */
+function base64Forms(text: string): string[] {
+  const bytes = Buffer.from(text)
+  return [0, 1, 2].flatMap((shift) => {
+    const all = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '')
+    const loose = (shift + bytes.length) % 3 === 0 ? 0 : 1
+    const own = all.slice(Math.ceil((shift * 8) / 6), all.length - loose)
+    return own.length < SHORTEST ? [] : [own, own.replaceAll('+', '-').replaceAll('/', '_')]
+  })
+}
 
 /** Reads secrets from the environment, which is the only place they come from. `known` are those to strike out. */
 export function createSecrets(env: Readonly<Record<string, string | undefined>>, known: readonly string[]): Secrets {
@@ -16,7 +29,8 @@ export function createSecrets(env: Readonly<Record<string, string | undefined>>,
     // Of a Redis URL only the password is secret; struck out whole, `redis://localhost` would go too.
     const text = value && /^rediss?:/.test(value) ? decodeURIComponent(new URL(value).password) : value
     if (text && text.length >= SHORTEST)
-      for (const form of [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text)]) forms.add(form)
+      for (const form of [text, JSON.stringify(text).slice(1, -1), encodeURIComponent(text), ...base64Forms(text)])
+        forms.add(form)
   }
   const longestFirst = [...forms].sort((a, b) => b.length - a.length)
   return {

@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { createLog } from '../src/log.ts'
+import { createSecrets } from '../src/secrets.ts'
+
+const SECRET = 'p@ss "word"\\&=/5'
+const env = { A: SECRET, REDIS_URL: 'rediss://u:h%40rd-one@h:1/0', SHORT: 'abc' }
+const { secret, strike } = createSecrets(env, ['A', 'REDIS_URL', 'SHORT'])
+
+describe('a secret', () => {
+  it('is read from the environment, or named when it is not there', () => {
+    expect(secret('A')).toBe(SECRET)
+    expect(() => secret('B')).toThrow('the environment variable B is not set')
+  })
+
+  it.each([
+    ['as it is', `x ${SECRET} y`],
+    ['in JSON', JSON.stringify({ a: SECRET })],
+    ['in an address', `http://h/?q=${encodeURIComponent(SECRET)}`],
+    ['as a password in the address of Redis', 'h@rd-one h%40rd-one'],
+    ['in base64', Buffer.from(SECRET).toString('base64')],
+    ['in the basic authorization of a user', `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`],
+  ])('is struck out %s', (_how, text) => {
+    const struck = strike(text)
+    for (const form of [SECRET, 'h@rd-one', encodeURIComponent(SECRET), JSON.stringify(SECRET).slice(1, -1)])
+      expect(struck).not.toContain(form)
+    expect(struck).toContain('[secret]')
+  })
+
+  it('does not take ordinary words with it when it is short', () => {
+    expect(strike('abcdef')).toBe('abcdef')
+  })
+
+  it('never reaches the log: not in messages, fields, errors with their causes, or addresses', () => {
+    const lines: string[] = []
+    const log = createLog({ level: 'debug', strike, destination: { write: (l) => void lines.push(l) } })
+    const cause = new Error(`cannot log in with ${SECRET}`)
+    log.info({ url: `http://u:${encodeURIComponent(SECRET)}@h`, a: { b: { c: SECRET } } }, `said ${SECRET}`)
+    log.error({ err: new Error('outer', { cause }), headers: { authorization: `Bearer ${SECRET}` } }, 'failed')
+    log.info({ token: 'another', password: 'another', nested: { botToken: 'another' } }, 'keys')
+    expect(lines).toHaveLength(3)
+    const all = lines.join('')
+    for (const form of [SECRET, JSON.stringify(SECRET).slice(1, -1), encodeURIComponent(SECRET), 'another'])
+      expect(all).not.toContain(form)
+  })
+
+  it('whatever it is, does not survive a log line', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 6, maxLength: 40, unit: 'grapheme' }), fc.string(), (value, around) => {
+        fc.pre(!around.includes(value) && value.trim().length >= 6)
+        const own = createSecrets({ X: value }, ['X'])
+        const line: string[] = []
+        createLog({ level: 'info', strike: own.strike, destination: { write: (l) => void line.push(l) } }).info(
+          { k: `${around}${value}` },
+          value,
+        )
+        expect(line.join('')).not.toContain(JSON.stringify(value).slice(1, -1))
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
