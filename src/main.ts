@@ -6,8 +6,9 @@ import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commands, connectionKinds } from '../commands/index.ts'
 import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
+import { audit, readJournals } from './audit.ts'
 import { type Config, formatConfigFaults, neededVariables, parseConfig } from './config.ts'
-import { type Entry, verifyChain } from './domain/event.ts'
+import type { Entry } from './domain/event.ts'
 import { createLog } from './log.ts'
 import { formatFaults } from './markdown/fault.ts'
 import { loadPlaybooks } from './markdown/load.ts'
@@ -22,7 +23,8 @@ keyturn check                     look for faults in keyturn.yaml and the playbo
 keyturn keys                      make a pair of signing keys
 keyturn journal export [incident] print journals, one JSON entry a line
 keyturn journal verify [file]     check journals, from a file without Redis
-Options: --config FILE (keyturn.yaml), --allow-volatile-redis`
+Options: --config FILE (keyturn.yaml), --allow-volatile-redis,
+  --head INCIDENT=HASH            for verify: an entry that the thread shows must be there; may be repeated`
 
 /** Something that the operator has to mend; printed without a stack. */
 class Fault extends Error {}
@@ -76,7 +78,11 @@ async function start(role: { bot: boolean; worker: boolean }, configFile: string
     connect: (patient = false) => (patient ? connectPatient(url, onError) : connectRedis(url, onError)),
   }
   const redis = deps.connect()
-  const faults = await durabilityFaults(redis).finally(() => redis.disconnect())
+  const faults = await durabilityFaults(redis)
+    .catch((cause) => {
+      throw new Fault(`${config.redis.urlFrom}: Redis does not answer: ${secrets.strike((cause as Error).message)}`)
+    })
+    .finally(() => redis.disconnect())
   if (faults.length > 0 && !volatile) throw new Fault(faults.join('\n'))
   for (const fault of faults) log.warn(fault)
 
@@ -137,36 +143,46 @@ async function journals(configFile: string, only: string | undefined): Promise<M
   }
 }
 
-async function fromFile(file: string): Promise<Map<string, Entry[]>> {
-  const found = new Map<string, Entry[]>()
-  for (const line of (await readFile(file, 'utf8')).split('\n').filter(Boolean)) {
-    const entry = JSON.parse(line) as Entry
-    found.set(entry.incident, [...(found.get(entry.incident) ?? []), entry])
-  }
-  return found
+/** Heads as given on the command line, `INCIDENT=HASH` each. */
+function readHeads(given: readonly string[]): Map<string, string> {
+  return new Map(
+    given.map((head) => {
+      const [, id, hash] = /^([^=]+)=(sha256:[0-9a-f]{64})$/.exec(head) ?? []
+      if (!id || !hash) throw new Fault(`--head ${head}: write it as INCIDENT=sha256:…, as the thread shows it.`)
+      return [id, hash]
+    }),
+  )
 }
 
-async function verifyJournals(found: Map<string, Entry[]>): Promise<boolean> {
-  let good = true
-  for (const [id, entries] of found) {
-    const fault = verifyChain(id, entries)
-    const head = entries.at(-1)?.hash ?? 'empty'
-    good &&= fault === null
-    process.stdout.write(
-      fault ? `${id}: entry ${fault.seq} ${fault.fault}\n` : `${id}: ${entries.length} entries, head ${head}\n`,
-    )
+async function verifyJournals(file: string | undefined, config: string, heads: readonly string[]): Promise<void> {
+  const wanted = readHeads(heads)
+  const { journals: found, faults } = file
+    ? await readJournals(file).catch((cause) => {
+        throw new Fault(`${file}: cannot be read: ${(cause as Error).message}`)
+      })
+    : { journals: await journals(config, undefined), faults: [] }
+  const { sound, lines } = audit(found, wanted)
+  for (const line of [...faults, ...lines]) process.stdout.write(`${line}\n`)
+  if (!sound || faults.length > 0) process.exitCode = 1
+}
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', default: 'keyturn.yaml' },
+        head: { type: 'string', multiple: true, default: [] },
+        'allow-volatile-redis': { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    throw new Fault(`${(error as Error).message}\n\n${USAGE}`)
   }
-  return good
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      config: { type: 'string', default: 'keyturn.yaml' },
-      'allow-volatile-redis': { type: 'boolean', default: false },
-    },
-  })
+  const { values, positionals } = readArguments()
   const [verb, noun, name] = positionals
   const volatile = values['allow-volatile-redis']
   if (verb === 'bot') await start({ bot: true, worker: false }, values.config, volatile)
@@ -180,8 +196,7 @@ async function main(): Promise<void> {
     for (const entries of (await journals(values.config, name)).values())
       for (const entry of entries) process.stdout.write(`${JSON.stringify(entry)}\n`)
   } else if (verb === 'journal' && noun === 'verify') {
-    const found = name ? await fromFile(name) : await journals(values.config, undefined)
-    if (!(await verifyJournals(found))) process.exitCode = 1
+    await verifyJournals(name, values.config, values.head)
   } else throw new Fault(USAGE)
 }
 

@@ -1,0 +1,88 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, it } from '@jest/globals'
+import { connectionKinds } from '../commands/index.ts'
+import { formatConfigFaults, neededVariables, parseConfig } from '../src/config.ts'
+
+const example = await readFile(new URL('../keyturn.example.yaml', import.meta.url), 'utf8')
+const faultsOf = (text: string): string[] => {
+  const parsed = parseConfig(text, connectionKinds)
+  return parsed.ok ? [] : formatConfigFaults('k.yaml', parsed.faults).split('\n')
+}
+const SLACK = 'slack: { channels: { default: C0000 } }\n'
+
+describe('keyturn.yaml', () => {
+  it('as in the example is sound', () => {
+    expect(faultsOf(example)).toEqual([])
+  })
+
+  it('names every fault at once, each with its line, its key and what to do', () => {
+    const text = [
+      'slack:',
+      '  channels: { default: general }',
+      '  botToken: xoxb-1',
+      'http: { port: 99999 }',
+      'connections:',
+      '  lake: { kind: s4, environment: production }',
+      '  shop: { kind: postgres, host: 1 }',
+      'policy:',
+      '  defaultApprovers: [nobody]',
+      '  approvers: { dba: { oncall: [never] } }',
+      'redis: { urlFrom: redis://h }',
+    ].join('\n')
+    const faults = faultsOf(text)
+    const wanted = [
+      /^k\.yaml:2: slack\.channels\.default: is not a Slack channel id/,
+      /^k\.yaml:3: slack\.botToken: is not a known key: remove it/,
+      /^k\.yaml:4: http\.port: /,
+      /^k\.yaml:6: connections\.lake\.kind: "s4" is not one of /,
+      /^k\.yaml(:7)?: connections\.shop\.environment: is required/,
+      /^k\.yaml:7: connections\.shop\.host: /,
+      /^k\.yaml:11: redis\.urlFrom: is not the name of an environment variable/,
+    ]
+    for (const pattern of wanted) expect(faults.filter((f) => pattern.test(f))).toHaveLength(1)
+  })
+
+  it.each([
+    [
+      'an approver list that is not there',
+      `${SLACK}policy: { defaultApprovers: [nobody] }`,
+      'policy.defaultApprovers: names "nobody", which is not under policy.approvers',
+    ],
+    [
+      'a rotation that is not there',
+      `${SLACK}policy: { approvers: { a: { oncall: [x] } } }`,
+      'names "x", which is not under policy.oncall',
+    ],
+    ['a quorum of one for high risk', `${SLACK}policy: { quorum: { high: 1 } }`, 'policy.quorum.high'],
+    ['no Slack at all', 'http: { port: 1 }', 'slack: is required'],
+    ['no environment', `${SLACK}connections: { a: { kind: http } }`, 'connections.a.environment: is required'],
+    ['a key twice', `${SLACK}slack: {}`, 'Map keys must be unique'],
+    ['YAML that does not parse', 'slack: {', 'k.yaml:1: YAML'],
+    ['nothing', '', 'slack: is required'],
+  ])('says what is wrong with %s', (_what, text, fault) => {
+    expect(faultsOf(text).join('\n')).toContain(fault)
+  })
+
+  it('is not grown by aliases, nor given keys that every object has', () => {
+    const bomb = `a: &a [x,x]\n${Array.from({ length: 30 }, (_, i) => `b${i}: &b${i} [${i ? `*b${i - 1},*b${i - 1}` : '*a,*a'}]`).join('\n')}`
+    expect(() => faultsOf(bomb)).toThrow(/alias/i)
+    expect(faultsOf(`${SLACK}__proto__: { x: 1 }`).join('\n')).toContain('__proto__')
+  })
+})
+
+describe('what a process needs from the environment', () => {
+  const parsed = parseConfig(example, connectionKinds)
+  if (!parsed.ok) throw new Error('the example has faults')
+  const needs = (bot: boolean, worker: boolean) =>
+    neededVariables(parsed.config, { bot, worker }).map((n) => n.variable)
+  it('keeps production credentials from the bot, and Slack and the signing key from the worker', () => {
+    expect(needs(true, false)).toEqual([
+      'REDIS_URL',
+      'KEYTURN_PRIVATE_KEY',
+      'SLACK_BOT_TOKEN',
+      'SLACK_APP_TOKEN',
+      'ALERTMANAGER_TOKEN',
+    ])
+    expect(needs(false, true)).toEqual(['REDIS_URL', 'KEYTURN_PUBLIC_KEY', 'WAREHOUSE_PASSWORD'])
+  })
+})
