@@ -1,7 +1,19 @@
 import type { Command, ConnectionKind } from '../src/domain/command.ts'
+import { checkConnection } from './airflow/check-connection.ts'
 import { clearTasks } from './airflow/clear-tasks.ts'
 import { airflow } from './airflow/connection.ts'
+import { dagRuns } from './airflow/dag-runs.ts'
 import { failedTasks } from './airflow/failed-tasks.ts'
+import { importErrors } from './airflow/import-errors.ts'
+import { markSuccess } from './airflow/mark-success.ts'
+import { pool as airflowPool } from './airflow/pool.ts'
+import { recoverMany } from './airflow/recover-many.ts'
+import { restoreConnection } from './airflow/restore-connection.ts'
+import { pauseDag, resumeDag } from './airflow/set-paused.ts'
+import { setPoolSlots } from './airflow/set-pool-slots.ts'
+import { taskDurations } from './airflow/task-durations.ts'
+import { taskLog } from './airflow/task-log.ts'
+import { triggerRun } from './airflow/trigger-run.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
@@ -39,6 +51,19 @@ export const commands: readonly Command[] = [
   startExport,
   failedTasks,
   clearTasks,
+  taskLog,
+  importErrors,
+  taskDurations,
+  airflowPool,
+  checkConnection,
+  dagRuns,
+  markSuccess,
+  triggerRun,
+  pauseDag,
+  resumeDag,
+  setPoolSlots,
+  restoreConnection,
+  recoverMany,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */

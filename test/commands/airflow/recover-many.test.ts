@@ -1,0 +1,234 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { recoverMany } from '../../../commands/airflow/recover-many.ts'
+import { digest } from '../../../src/domain/plan.ts'
+import { propose, type World } from '../context.ts'
+import { startJobs } from './world.ts'
+
+const DAGS = ['extract', 'clean', 'load_a', 'load_b', 'report']
+
+describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
+  let jobs: Awaited<ReturnType<typeof startJobs>>
+  let world: World
+
+  beforeAll(async () => {
+    jobs = await startJobs(api, {
+      pools: { parsers: { max: 64 }, left: { max: 64, usual: 8 } },
+      dependsOn: { report: ['load_a'] },
+      critical: { dags: ['billing'] },
+      backfills: { dags: ['backfill*'] },
+    })
+  })
+  // extract → (dataset) clean → (sensor) load_a, load_b; load_a → (configuration) report.
+  beforeEach(() => {
+    const { state } = jobs.server
+    for (const dag of DAGS) {
+      state.addDag(dag)
+      state.addRun(dag, 'late', 'failed', {})
+      const sensor = dag.startsWith('load')
+        ? { operator: 'ExternalTaskSensor', rendered: { external_dag_id: 'clean' } }
+        : {}
+      state.addTask(dag, 'late', 'work', 'failed', sensor)
+    }
+    state.datasets.push({ uri: 's3://lake/raw', producers: ['extract'], consumers: ['clean'] })
+    state.pools.set('parsers', { slots: 8, running: 0, queued: 0, scheduled: 0 })
+    state.pools.set('left', { slots: 32, running: 0, queued: 0, scheduled: 0 })
+    world = jobs.open()
+  })
+  afterEach(async () => {
+    await world.close()
+    const wrong = [...jobs.server.wrong]
+    jobs.server.reset()
+    expect(wrong).toEqual([])
+  })
+  afterAll(() => jobs.server.stop())
+
+  const plan = (params: object = {}) => propose(recoverMany, { connection: 'jobs', ...params }, world.read())
+  const refusal = (params: object) =>
+    plan(params).then(
+      () => 'planned',
+      (e: Error) => `${e.name}: ${e.message}`,
+    )
+  const cleared = () => jobs.server.sent('post_clear_task_instances').map((call) => call.params.dag_id)
+  const slots = (pool: string) => jobs.server.state.pools.get(pool)!.slots
+  const wavesIn = (proposed: Awaited<ReturnType<typeof plan>>) =>
+    proposed.targets.flatMap((t) => (t.details.Wave ? [`${t.details.Wave} ${t.name}`] : []))
+
+  it('lists every run in the order of datasets, sensors and the configuration', async () => {
+    const proposed = await plan()
+    expect(proposed.summary).toBe('Run 5 failed runs of 5 DAGs again, in 4 waves')
+    expect(wavesIn(proposed)).toEqual([
+      '1 extract late',
+      '2 clean late',
+      '3 load_a late',
+      '3 load_b late',
+      '4 report late',
+    ])
+    expect(proposed.steps.map((s) => s.id)).toEqual([
+      ...['clear:extract/late', 'wait:extract/late', 'clear:clean/late', 'wait:clean/late'],
+      ...[
+        'clear:load_a/late',
+        'clear:load_b/late',
+        'wait:load_a/late',
+        'wait:load_b/late',
+        'clear:report/late',
+        'wait:report/late',
+      ],
+    ])
+    expect(proposed.warnings).toEqual([expect.stringContaining('one more run of clean')])
+    expect(digest(await plan())).toBe(digest(proposed))
+    expect(jobs.server.changes()).toEqual([])
+  })
+
+  it('starts a wave only when the one before has succeeded', async () => {
+    const proposed = await plan()
+    const { ctx, recording } = world.run(proposed)
+    // What had ended at the moment of each clear.
+    const before: string[][] = []
+    jobs.server.on((call) => {
+      if (call.id === 'post_clear_task_instances') before.push([String(call.params.dag_id), ...jobs.server.state.ended])
+    })
+    expect(await recoverMany.run(proposed, ctx)).toBe('All 5 runs succeeded, in 4 waves.')
+    const [extract, clean, ...loads] = ['extract success', 'clean success', 'load_a success', 'load_b success']
+    expect(before).toEqual([
+      ['extract'],
+      ['clean', extract],
+      ['load_a', extract, clean],
+      ['load_b', extract, clean],
+      ['report', extract, clean, ...loads],
+    ])
+    expect((await recoverMany.verify(proposed, world.read())).every((c) => c.ok)).toBe(true)
+    expect(recording.progress.at(-1)).toMatchObject({ done: 5, total: 5 })
+  })
+
+  it('stops at the first wave that fails, and sets the pool back all the same', async () => {
+    const proposed = await plan({ pool: 'parsers', poolSlots: '32' })
+    jobs.server.state.failsAgain.add('load_b')
+    const during: number[] = []
+    jobs.server.on((call) => {
+      if (call.id === 'post_clear_task_instances') during.push(slots('parsers'))
+    })
+    await expect(recoverMany.run(proposed, world.run(proposed).ctx)).rejects.toThrow(
+      'Wave 3 of 4 failed: load_b/late. 1 runs after it were not touched.',
+    )
+    expect(during).toEqual([32, 32, 32, 32])
+    expect(cleared()).toEqual(['extract', 'clean', 'load_a', 'load_b'])
+    expect(slots('parsers')).toBe(8)
+    expect((await recoverMany.verify(proposed, world.read())).filter((c) => !c.ok).map((c) => c.title)).toEqual([
+      'load_b late succeeded',
+      'report late succeeded',
+    ])
+  })
+
+  it('sets the pool back when it is cancelled, though no step may begin any more', async () => {
+    const proposed = await plan({ pool: 'parsers', poolSlots: '32' })
+    const stop = new AbortController()
+    const { ctx, recording } = world.run(proposed, { signal: stop.signal })
+    jobs.server.on((call) => {
+      if (call.id === 'get_dag_run' && jobs.server.sent('post_clear_task_instances').length === 2)
+        stop.abort(new Error('cancelled'))
+    })
+    await expect(recoverMany.run(proposed, ctx)).rejects.toThrow()
+    expect(cleared()).toEqual(['extract', 'clean'])
+    expect(slots('parsers')).toBe(8)
+    expect(recording.started).not.toContain('pool-back')
+  })
+
+  it('runs the heaviest alone before the pool grows and the rest follows', async () => {
+    const proposed = await plan({ dags: 'load_*, report', alone: 'load_b', pool: 'parsers', poolSlots: '32' })
+    expect(wavesIn(proposed)).toEqual(['1 load_b late', '2 load_a late', '3 report late'])
+    expect(proposed.steps.map((s) => s.id).slice(0, 4)).toEqual([
+      'clear:load_b/late',
+      'wait:load_b/late',
+      'pool',
+      'clear:load_a/late',
+    ])
+    expect(proposed.warnings).toContainEqual(
+      expect.stringContaining('load_a needs clean, which failed and is not in this plan'),
+    )
+    await recoverMany.run(proposed, world.run(proposed).ctx)
+    expect([cleared(), slots('parsers')]).toEqual([['load_b', 'load_a', 'report'], 8])
+  })
+
+  it('sets a pool that an earlier run left large back to its usual size', async () => {
+    const proposed = await plan({ pool: 'left', poolSlots: '32' })
+    await recoverMany.run(proposed, world.run(proposed).ctx)
+    expect(slots('left')).toBe(8)
+  })
+
+  it('leaves out what is named, takes further dependencies, and keeps an order through what is not chosen', async () => {
+    const proposed = await plan({ leaveOut: 'clean, load_b', dependsOn: 'extract: report' }).catch(
+      (e: Error) => e.message,
+    )
+    expect(proposed).toMatch(/^These DAGs wait for each other in a circle: .*report/)
+    const open = await plan({ leaveOut: 'clean, load_b/late', dependsOn: 'report: extract' })
+    expect(wavesIn(open)).toEqual(['1 extract late', '2 load_a late', '3 report late'])
+    expect(open.warnings).toContainEqual(expect.stringContaining('load_a needs clean'))
+  })
+
+  it('waits for a run outside of the plan that is still going, and resumes without what is done', async () => {
+    const { state } = jobs.server
+    // An earlier worker cleared extract and died while it ran.
+    Object.assign(state.runs.find((r) => r.dag === 'extract')!, { state: 'running' })
+    Object.assign(state.tasks.find((t) => t.dag === 'extract')!, { state: null })
+    const proposed = await plan()
+    expect(wavesIn(proposed)[0]).toBe('1 clean late')
+    let looks = 0
+    jobs.server.on((call) => {
+      if (call.id !== 'get_dag_runs' || call.params.dag_id !== 'extract' || ++looks < 3) return
+      state.runs.find((r) => r.dag === 'extract')!.state = 'success'
+    })
+    await recoverMany.run(proposed, world.run(proposed).ctx)
+    expect(looks).toBeGreaterThanOrEqual(3)
+    expect(cleared()).toEqual(['clean', 'load_a', 'load_b', 'report'])
+  })
+
+  it('refuses when there is nothing, too much, a circle, a paused DAG, or a pool beyond its ceiling', async () => {
+    const { state } = jobs.server
+    expect(await refusal({ dags: 'nothing' })).toMatch(/^Refused: No run failed within 24 h among nothing/)
+    expect(await refusal({ leaveOut: 'ghost' })).toMatch(/^Refused: "ghost" is to be left out, but is none/)
+    expect(await refusal({ dependsOn: 'report' })).toMatch(/^Refused: "report" is no dependency/)
+    expect(await refusal({ dependsOn: 'extract: report' })).toMatch(/circle: clean → extract → report → load_a → clean/)
+    expect(await refusal({ alone: 'ghost' })).toMatch(/^Refused: "ghost" is to run alone/)
+    expect(await refusal({ pool: 'parsers', poolSlots: '65' })).toMatch(
+      /^Refused: 65 slots are above the ceiling of 64/,
+    )
+    expect(await refusal({ pool: 'other', poolSlots: '2' })).toMatch(
+      /^Refused: The connection "jobs" does not list the pool/,
+    )
+    expect(await refusal({ pool: 'parsers' })).toMatch(/^Refused: Name both the pool and its slots/)
+    state.dags.get('clean')!.paused = true
+    expect(await refusal({})).toMatch(/^Refused: The DAG clean is paused/)
+    state.dags.get('clean')!.paused = false
+    state.tasks.find((t) => t.dag === 'clean')!.state = 'success'
+    expect(await refusal({})).toMatch(/^Refused: clean, run late, failed without a failed task/)
+    expect(jobs.server.changes()).toEqual([])
+  })
+
+  it('touches nothing when a run was cleared by somebody else after the plan', async () => {
+    const proposed = await plan({ dags: 'extract' })
+    state().try = 3
+    await expect(recoverMany.run(proposed, world.run(proposed).ctx)).rejects.toThrow(
+      'extract/late is failed and not as it was',
+    )
+    expect(jobs.server.changes()).toEqual([])
+    function state() {
+      return jobs.server.state.tasks.find((t) => t.dag === 'extract')!
+    }
+  })
+
+  it('probes each kind of step by looking', async () => {
+    const proposed = await plan({ dags: 'extract', pool: 'parsers', poolSlots: '32' })
+    const landed = async (...steps: string[]) => {
+      const all = []
+      for (const step of steps) all.push((await recoverMany.probe(proposed, step, world.read())).landed)
+      return all
+    }
+    const steps = ['pool', 'clear:extract/late', 'wait:extract/late', 'pool-back']
+    expect(await landed(...steps)).toEqual(['no', 'no', 'no', 'yes'])
+    jobs.server.loseNext('post_clear_task_instances')
+    await expect(recoverMany.run(proposed, world.run(proposed).ctx)).rejects.toThrow('got no complete answer')
+    expect(await landed('clear:extract/late', 'pool-back')).toEqual(['yes', 'yes'])
+    jobs.server.state.pools.get('parsers')!.slots = 5
+    expect(await landed('pool', 'pool-back')).toEqual(['cannot_tell', 'cannot_tell'])
+  })
+})
