@@ -67,7 +67,7 @@ export const modals: Modals = {
         reason('Why?', !needsReason),
       ],
       state,
-      approve ? 'Approve' : 'Reject',
+      approve ? `Approve in ${environment}` : 'Reject',
     )
   },
   params: (incident, state, fields) =>

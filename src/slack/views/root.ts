@@ -39,6 +39,13 @@ export function status(incident: Incident): Status {
   const planning = first('planning')
   if (planning) return { words: 'firing', level: 'error', next: `wait for the plan of ${titled(planning)}` }
   const rung = nextRung(incident)
+  const last = incident.proposals.at(-1)
+  if (last?.status === 'succeeded')
+    return {
+      words: 'firing, though a recovery succeeded',
+      level: 'warning',
+      next: `see whether the alert resolves now${rung ? `; if not, ask for “${rung.title}” in the thread` : ''}`,
+    }
   if (rung)
     return { words: 'firing', level: 'error', next: `read the evidence, then ask for “${rung.title}” in the thread` }
   const owner = incident.playbook?.owner
