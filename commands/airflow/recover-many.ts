@@ -49,7 +49,7 @@ export const recoverMany = defineChange({
       .int()
       .min(1)
       .optional()
-      .describe('Slots of that pool once nothing runs alone any more'),
+      .describe('Slots of that pool once nothing runs alone any more; empty for its ceiling'),
   }),
   async plan(params, ctx) {
     const { connection } = params
@@ -201,16 +201,21 @@ async function poolOf(
   wave: number,
   ctx: ReadContext,
 ): Promise<PoolChange | null> {
-  const { connection, pool: name, poolSlots: to } = params
-  if (!name && to === undefined) return null
-  if (!name || to === undefined) throw new Refused('Name both the pool and its slots, or neither.')
+  const { connection, pool: name, poolSlots } = params
+  if (!name && poolSlots !== undefined) throw new Refused('Name the pool that is to have these slots.')
+  if (!name) return null
+  const { client, settings } = await ctx.connect(airflow, connection)
+  const to = poolSlots ?? settings.pools[name]?.max ?? 1
   await ceilingOf(connection, name, to, ctx)
   await refuseBelowCritical(connection, name, to, ctx)
-  const { client, settings } = await ctx.connect(airflow, connection)
   const now = await client.pool(name, ctx.signal)
   if (!now) throw new Refused(`Airflow has no pool "${name}".`)
-  // A run that died may have left the pool resized: the configuration knows the size of a normal day.
-  const back = settings.pools[name]?.usual ?? now.slots
+  // A run that died may have left it so, and its old size is then known to the configuration alone.
+  const back = now.slots === to ? settings.pools[name]?.usual : now.slots
+  if (back === undefined)
+    throw new Refused(
+      `The pool ${name} has ${to} slots already, and the connection does not say how many are usual. Leave the pool out.`,
+    )
   return { name, from: now.slots, to, back, wave }
 }
 

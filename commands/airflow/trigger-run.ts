@@ -19,7 +19,7 @@ export const triggerRun = defineChange({
   params: z.object({
     connection: z.string().describe('Airflow connection'),
     dag: z.string().describe('DAG'),
-    conf: z.string().default('{}').describe('Conf to set, a JSON object such as {"partitions": 400}'),
+    conf: z.string().describe('Conf to set, a JSON object such as {"partitions": 400}; {} for none'),
     from: z.string().default('').describe('Run whose conf is taken over where it is not set; empty for none'),
   }),
   async plan({ connection, dag, conf, from }, ctx) {

@@ -172,7 +172,7 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
       expect(await conf({ event: 'views' })).toMatch(/^Refused: The connection does not allow to set "event"/)
       expect(await conf({ day: 3 })).toMatch(/^Refused: The connection does not allow to set "day"/)
       expect(await conf('{"partitions":')).toMatch(/^Refused: The conf is not a JSON object/)
-      expect(await refusal(triggerRun, { dag: 'nightly' })).toMatch(
+      expect(await refusal(triggerRun, { dag: 'nightly', conf: '{}' })).toMatch(
         /^Refused: The connection does not list the DAG "nightly" under trigger/,
       )
       state.addRun('parse', 'now', 'running', { work: 'running' })
@@ -180,7 +180,7 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
       state.dags.get('parse')!.paused = true
       expect(await refusal(triggerRun, params)).toMatch(/^Refused: The DAG parse is paused/)
       state.addRun('billing', 'b', 'running', {})
-      expect(await refusal(triggerRun, { dag: 'backfill' })).toMatch(/^Refused: backfill is a backfill/)
+      expect(await refusal(triggerRun, { dag: 'backfill', conf: '{}' })).toMatch(/^Refused: backfill is a backfill/)
       expect(jobs.server.changes()).toEqual([])
     })
   })

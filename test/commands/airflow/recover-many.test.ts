@@ -134,7 +134,7 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
   })
 
   it('runs the heaviest alone before the pool grows and the rest follows', async () => {
-    const proposed = await plan({ dags: 'load_*, report', alone: 'load_b', pool: 'parsers', poolSlots: '32' })
+    const proposed = await plan({ dags: 'load_*, report', alone: 'load_b', pool: 'parsers' })
     expect(wavesIn(proposed)).toEqual(['1 load_b late', '2 load_a late', '3 report late'])
     expect(proposed.steps.map((s) => s.id).slice(0, 4)).toEqual([
       'clear:load_b/late',
@@ -195,7 +195,8 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     expect(await refusal({ pool: 'other', poolSlots: '2' })).toMatch(
       /^Refused: The connection "jobs" does not list the pool/,
     )
-    expect(await refusal({ pool: 'parsers' })).toMatch(/^Refused: Name both the pool and its slots/)
+    expect(await refusal({ poolSlots: '2' })).toMatch(/^Refused: Name the pool/)
+    expect(await refusal({ pool: 'parsers', poolSlots: '8' })).toMatch(/^Refused: The pool parsers has 8 slots already/)
     state.dags.get('clean')!.paused = true
     expect(await refusal({})).toMatch(/^Refused: The DAG clean is paused/)
     state.dags.get('clean')!.paused = false
