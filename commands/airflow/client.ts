@@ -151,6 +151,7 @@ export function createAirflow(api: 1 | 2, rest: Rest, secret: (variable: string)
 function lineOf(json: string): string {
   try {
     const { timestamp, level, event, ...rest } = JSON.parse(json) as Record<string, unknown>
+    if (typeof event !== 'string') return json
     const detail = rest.error_detail === undefined ? '' : ` ${JSON.stringify(rest.error_detail)}`
     return [timestamp, level, event].filter(Boolean).join(' ') + detail
   } catch {

@@ -4,7 +4,7 @@ import { defineChange, type ReadContext, Refused, type RunContext } from '../../
 import { namesIn } from './clear-tasks.ts'
 import { airflow } from './connection.ts'
 import { allNeeds } from './dependencies.ts'
-import { choose, failedIn, type Piece, pieceFingerprint, sinceOf } from './recovery.ts'
+import { choose, failedIn, type Piece, pieceFingerprint } from './recovery.ts'
 import { ceilingOf, refuseBelowCritical } from './set-pool-slots.ts'
 import { runTarget } from './show.ts'
 
@@ -19,7 +19,7 @@ type PoolChange = Readonly<{
   back: number /** Index of the wave before which it is set. */
   wave: number
 }>
-type Data = Readonly<{ connection: string; since: string; waves: readonly Wave[]; pool: PoolChange | null }>
+type Data = Readonly<{ connection: string; waves: readonly Wave[]; pool: PoolChange | null }>
 
 const POOL = 'pool'
 const POOL_BACK = 'pool-back'
@@ -111,7 +111,6 @@ export const recoverMany = defineChange({
       warnings: [...warnings],
       data: {
         connection,
-        since: sinceOf(ctx.requestedAt, params.hours),
         waves: waves.map((wave) => ({
           pieces: wave.map(({ dag, run, tasks, fingerprint }) => ({ dag, run, tasks, fingerprint })),
           outside: allNeeds(
@@ -219,15 +218,16 @@ async function poolOf(
   return { name, from: now.slots, to, back, wave }
 }
 
-/** Waits until no run of these DAGs goes on; another recovery, or an earlier part of this one, may have started them. */
+/** Waits for the runs of these DAGs that go on now: an earlier part of this recovery, or another one, started them. */
 async function untilDone(data: Data, dags: readonly string[], ctx: RunContext): Promise<void> {
-  const { client, settings } = await ctx.connect(airflow, data.connection)
+  const { client } = await ctx.connect(airflow, data.connection)
+  // Without a time: a run that was cleared has not begun yet.
   for (const dag of dags)
-    for (;;) {
-      const going = await client.runs(dag, { states: ['running', 'queued'], since: data.since }, ctx.signal)
-      if (going.length === 0) break
-      ctx.progress(0, data.waves.length, `waiting for ${dag}, which still runs (${going[0]!.run})`)
-      await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+    for (const { run } of await client.runs(dag, { states: ['running', 'queued'] }, ctx.signal)) {
+      const note = (state: string) =>
+        ctx.progress(0, data.waves.length, `waiting for ${dag}, which is ${state} (${run})`)
+      if ((await ended(data, { dag, run }, note, ctx)) !== 'success')
+        throw new Error(`${dag}/${run} failed, and what comes next needs it. Recover it first.`)
     }
 }
 
@@ -250,7 +250,12 @@ async function clear(data: Data, piece: Piece, ctx: RunContext): Promise<string>
 }
 
 /** `success` or `failed`, once the run has ended. */
-async function ended(data: Data, piece: Piece, note: (state: string) => void, ctx: RunContext): Promise<string> {
+async function ended(
+  data: Data,
+  piece: Pick<Piece, 'dag' | 'run'>,
+  note: (state: string) => void,
+  ctx: RunContext,
+): Promise<string> {
   const { client, settings } = await ctx.connect(airflow, data.connection)
   for (;;) {
     const state = (await client.run(piece.dag, piece.run, ctx.signal))?.state ?? 'gone'

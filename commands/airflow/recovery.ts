@@ -33,7 +33,7 @@ export const failedIn = (tasks: readonly TaskInstance[]): TaskInstance[] =>
   tasks.filter((t) => FAILED.includes(t.state)).sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
 
 /** From when on runs are looked at, as an ISO time. */
-export const sinceOf = (requestedAt: Date, hours: number): string =>
+const sinceOf = (requestedAt: Date, hours: number): string =>
   new Date(requestedAt.getTime() - hours * 3_600_000).toISOString()
 
 /** Finds the failed runs, what they depend on, and the order in which they can run again. */

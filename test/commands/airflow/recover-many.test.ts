@@ -172,14 +172,25 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     Object.assign(state.tasks.find((t) => t.dag === 'extract')!, { state: null })
     const proposed = await plan()
     expect(wavesIn(proposed)[0]).toBe('1 clean late')
-    let looks = 0
+    const before: string[][] = []
     jobs.server.on((call) => {
-      if (call.id !== 'get_dag_runs' || call.params.dag_id !== 'extract' || ++looks < 3) return
-      state.runs.find((r) => r.dag === 'extract')!.state = 'success'
+      if (call.id === 'post_clear_task_instances') before.push([String(call.params.dag_id), ...state.ended])
     })
     await recoverMany.run(proposed, world.run(proposed).ctx)
-    expect(looks).toBeGreaterThanOrEqual(3)
+    expect(before[0]).toEqual(['clean', 'extract success'])
     expect(cleared()).toEqual(['clean', 'load_a', 'load_b', 'report'])
+  })
+
+  it('starts nothing when a run that it waits for fails', async () => {
+    const { state } = jobs.server
+    Object.assign(state.runs.find((r) => r.dag === 'extract')!, { state: 'running' })
+    Object.assign(state.tasks.find((t) => t.dag === 'extract')!, { state: null })
+    state.failsAgain.add('extract')
+    const proposed = await plan()
+    await expect(recoverMany.run(proposed, world.run(proposed).ctx)).rejects.toThrow(
+      /^extract\/late failed, and what comes next/,
+    )
+    expect(jobs.server.changes()).toEqual([])
   })
 
   it('refuses when there is nothing, too much, a circle, a paused DAG, or a pool beyond its ceiling', async () => {

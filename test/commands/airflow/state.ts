@@ -76,7 +76,7 @@ export function emptyState(api: 1 | 2) {
           ['failed', 'upstream_failed'].includes(t.state ?? ''),
       )
       for (const task of cleared) Object.assign(task, { state: null, end: undefined })
-      if (cleared.length > 0) Object.assign(run, { state: 'queued', end: undefined })
+      if (cleared.length > 0) Object.assign(run, { state: 'queued', start: undefined, end: undefined })
       return cleared
     },
     /** Sets one task to success and, as Airflow does, clears what failed downstream of it. */
@@ -98,10 +98,10 @@ export function emptyState(api: 1 | 2) {
     advance(run: Run): void {
       if (state.dags.get(run.dag)?.paused) return
       if (run.state === 'queued') {
-        run.state = 'running'
+        Object.assign(run, { state: 'running', start: state.now() })
         return
       }
-      if (run.state !== 'running' || run.start === undefined) return
+      if (run.state !== 'running') return
       const own = state.tasks.filter((t) => t.dag === run.dag && t.run === run.run)
       if (own.some((t) => t.state === 'running')) return
       const fails = state.failsAgain.has(run.dag)
