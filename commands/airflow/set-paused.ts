@@ -6,7 +6,7 @@ import { changeable, matches, refuseBesideCritical } from './guards.ts'
 type Data = Readonly<{ connection: string; dag: string }>
 
 /** The two commands that turn the switch of a DAG. */
-function switchTo(paused: boolean) {
+export function switchTo(paused: boolean) {
   const verb = paused ? 'pause' : 'resume'
   const done = paused ? 'paused' : 'not paused'
   return defineChange({
@@ -81,8 +81,3 @@ function switchTo(paused: boolean) {
     },
   })
 }
-
-/** Pauses a DAG; what runs goes on to its end. */
-export const pauseDag = switchTo(true)
-/** Resumes a DAG; a backfill only while no critical DAG runs or is due. */
-export const resumeDag = switchTo(false)

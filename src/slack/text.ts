@@ -49,7 +49,7 @@ export const fallback = (text: string): string =>
     escapeMarks(
       cut(
         line(text)
-          .replace(/\b(https?|ftp|slack|mailto|tel):/gi, '$1: ')
+          .replace(/(https?|ftp|slack|mailto|tel):/gi, '$1: ')
           .replace(/[*_~`]/g, ' '),
         280,
       ),
