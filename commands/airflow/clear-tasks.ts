@@ -11,7 +11,7 @@ export const FAILED = ['failed', 'upstream_failed']
 const BUSY = ['running', 'queued', 'restarting', 'deferred']
 
 type Held = Readonly<{ task: string; mapIndex: number; tryNumber: number; fingerprint: string }>
-type Data = Readonly<{ connection: string; dag: string; run: string; tasks: readonly Held[] }>
+type Data = Readonly<{ connection: string; dag: string; run: string; onlyFailed: boolean; tasks: readonly Held[] }>
 
 /** Names separated by commas, in order and once. */
 export const namesIn = (text: string): string[] =>
@@ -35,27 +35,32 @@ export const clearTasks = defineChange({
     dag: z.string().describe('DAG'),
     run: z.string().describe('Run of the DAG'),
     tasks: z.string().default('').describe('Tasks, separated by commas; empty for all that failed'),
+    succeeded: z
+      .enum(['no', 'yes'])
+      .default('no')
+      .describe('Whether the named tasks are cleared though they succeeded'),
   }),
-  async plan({ connection, dag, run, tasks }, ctx) {
+  async plan({ connection, dag, run, tasks, succeeded }, ctx) {
     const { client, settings } = await ctx.connect(airflow, connection)
     const found = await changeable(client, settings, dag, ctx.signal)
     await existing(client, dag, run, ctx.signal)
     await refuseBesideCritical(connection, dag, ctx)
     const all = await client.tasks(dag, run, {}, ctx.signal)
-    const chosen = chooseFailed(all, namesIn(tasks), `${dag}, run ${run}`)
+    const chosen = chooseFailed(all, namesIn(tasks), `${dag}, run ${run}`, succeeded === 'yes')
+    const onlyFailed = succeeded === 'no'
     const names = [...new Set(chosen.map((t) => t.task))]
     return {
-      summary: `Clear ${chosen.length} failed ${chosen.length === 1 ? 'task' : 'tasks'} of ${dag}, run ${run}`,
+      summary: `Clear ${chosen.length} ${onlyFailed ? 'failed ' : ''}${chosen.length === 1 ? 'task' : 'tasks'} of ${dag}, run ${run}`,
       targets: chosen.map((t) => taskTarget(connection, t)),
       steps: [
         {
           id: 'clear',
           title: `Clear ${names.join(', ')}`,
-          detail: `POST dags/${dag}/clearTaskInstances dag_run_id=${run} task_ids=${names.join(',')} only_failed=true reset_dag_runs=true`,
+          detail: `POST dags/${dag}/clearTaskInstances dag_run_id=${run} task_ids=${names.join(',')} only_failed=${onlyFailed} reset_dag_runs=true`,
         },
       ],
       warnings: pausedWarning(found),
-      data: { connection, dag, run, tasks: chosen.map(heldOf) } satisfies Data,
+      data: { connection, dag, run, onlyFailed, tasks: chosen.map(heldOf) } satisfies Data,
     }
   },
   async run({ data }, ctx) {
@@ -70,7 +75,8 @@ export const clearTasks = defineChange({
             `${nameOf(held)} is ${task ? fingerprintOf(task) : 'gone'} now; approved was ${held.fingerprint}.`,
           )
       }
-      await client.clear(data.dag, data.run, [...new Set(data.tasks.map((t) => t.task))], ctx.signal)
+      const ids = [...new Set(data.tasks.map((t) => t.task))]
+      await client.clear(data.dag, data.run, ids, ctx.signal, data.onlyFailed)
     })
     return `Cleared ${data.tasks.map(nameOf).join(', ')} of ${data.dag}, run ${data.run}: Airflow runs them again.`
   },
@@ -118,18 +124,30 @@ async function look(data: Data, ctx: ReadContext) {
   })
 }
 
-/** The failed ones among the named tasks, or all failed ones. Refuses none, one that did not fail, and one that runs. */
-export function chooseFailed(all: readonly TaskInstance[], names: readonly string[], where: string): TaskInstance[] {
+/**
+ * The failed ones among the named tasks, or all failed ones; with `succeeded` also named ones that succeeded. Refuses
+ * none, one that did neither, and one that runs.
+ */
+export function chooseFailed(
+  all: readonly TaskInstance[],
+  names: readonly string[],
+  where: string,
+  succeeded: boolean,
+): TaskInstance[] {
+  if (succeeded && names.length === 0) throw new Refused('Name the tasks to clear though they succeeded.')
+  const fits = (t: TaskInstance) => FAILED.includes(t.state) || (succeeded && t.state === 'success')
   for (const name of names) {
     const own = all.filter((t) => t.task === name)
     if (own.length === 0) throw new Refused(`There is no task "${name}" in ${where}.`)
     const busy = own.find((t) => BUSY.includes(t.state))
     if (busy) throw new Refused(`${nameOf(busy)} is ${busy.state} in ${where}; wait until it has ended.`)
-    if (!own.some((t) => FAILED.includes(t.state)))
-      throw new Refused(`${name} did not fail in ${where}: it is ${own[0]!.state}.`)
+    if (!own.some(fits))
+      throw new Refused(
+        `${name} ${succeeded ? 'neither failed nor succeeded' : 'did not fail'} in ${where}: it is ${own[0]!.state}.`,
+      )
   }
   const chosen = all
-    .filter((t) => FAILED.includes(t.state) && (names.length === 0 || names.includes(t.task)))
+    .filter((t) => fits(t) && (names.length === 0 || names.includes(t.task)))
     .sort((a, b) => (a.task === b.task ? a.mapIndex - b.mapIndex : a.task < b.task ? -1 : 1))
   if (chosen.length === 0) throw new Refused(`No task failed in ${where}. Nothing to clear.`)
   return chosen

@@ -109,12 +109,12 @@ export function createAirflow(api: 1 | 2, rest: Rest, secret: (variable: string)
     datasets: (signal: AbortSignal) =>
       api === 1 ? list(Dataset, ['datasets'], 'datasets', {}, signal) : list(Dataset, ['assets'], 'assets', {}, signal),
 
-    /** Clears exactly these tasks of a run, those that failed only; the run is queued again. */
-    clear: (dag: string, run: string, tasks: readonly string[], signal: AbortSignal) =>
+    /** Clears exactly these tasks of a run, by default those only that failed; the run is queued again. */
+    clear: (dag: string, run: string, tasks: readonly string[], signal: AbortSignal, onlyFailed = true) =>
       send(
         'POST',
         ['dags', dag, 'clearTaskInstances'],
-        { dry_run: false, dag_run_id: run, task_ids: tasks, only_failed: true, reset_dag_runs: true },
+        { dry_run: false, dag_run_id: run, task_ids: tasks, only_failed: onlyFailed, reset_dag_runs: true },
         signal,
       ),
     markSuccess(key: TaskKey, signal: AbortSignal) {

@@ -29,7 +29,7 @@ const clear = z.strictObject({
   dry_run: z.literal(false),
   dag_run_id: text,
   task_ids: z.array(text).min(1),
-  only_failed: z.literal(true),
+  only_failed: z.boolean(),
   reset_dag_runs: z.literal(true),
 })
 const stored = z.strictObject({

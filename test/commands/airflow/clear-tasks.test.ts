@@ -91,6 +91,19 @@ describe.each([1, 2] as const)('failed tasks, API v%i', (api) => {
     ])
   })
 
+  it('clears a named task that succeeded only when that is asked for', async () => {
+    const proposed = await plan({ tasks: 'extract', succeeded: 'yes' })
+    expect(proposed.targets.map((t) => t.fingerprint)).toEqual(['try 2 success 2026-03-14T01:10:00Z'])
+    await clearTasks.run(proposed, world.run(proposed).ctx)
+    expect([taskState('extract'), taskState('load')]).toEqual([null, 'failed'])
+    expect((await clearTasks.verify(proposed, world.read())).map((c) => c.ok)).toEqual([true])
+    expect(await refusal({ succeeded: 'yes' })).toBe('Refused: Name the tasks to clear though they succeeded.')
+    jobs.server.state.tasks.find((t) => t.task === 'extract')!.state = 'skipped'
+    expect(await refusal({ tasks: 'extract', succeeded: 'yes' })).toMatch(
+      /^Refused: extract neither failed nor succeeded .* it is skipped/,
+    )
+  })
+
   it('refuses what it may not change, what is not there, what did not fail and what still runs', async () => {
     const { state } = jobs.server
     state.addDag('payroll')

@@ -181,6 +181,7 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
           'run',
         ),
         body.task_ids as string[],
+        body.only_failed === true,
       )
       return w.cleared(cleared)
     }

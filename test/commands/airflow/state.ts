@@ -66,14 +66,14 @@ export function emptyState(api: 1 | 2) {
         ...more,
       })
     },
-    /** Only failed ones of these; the run is queued again. */
-    clear(run: Run, ids: readonly string[]): Task[] {
+    /** These, or only the failed ones of them; the run is queued again. */
+    clear(run: Run, ids: readonly string[], onlyFailed = true): Task[] {
       const cleared = state.tasks.filter(
         (t) =>
           t.dag === run.dag &&
           t.run === run.run &&
           ids.includes(t.task) &&
-          ['failed', 'upstream_failed'].includes(t.state ?? ''),
+          (!onlyFailed || ['failed', 'upstream_failed'].includes(t.state ?? '')),
       )
       for (const task of cleared) Object.assign(task, { state: null, end: undefined })
       if (cleared.length > 0) Object.assign(run, { state: 'queued', start: undefined, end: undefined })
