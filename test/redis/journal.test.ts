@@ -58,9 +58,9 @@ describe('the journal', () => {
     const journal = journalOf(way.connect())
     await journal.append(ID, 0, 'open', [opened])
     for (let n = 1; n <= 20; n += 1) {
-      way.losing = 1
       const op = `op-${n}`
       const version = (await journal.load(ID))!.version
+      way.losing = 1
       const stored = await journal.append(ID, version, op, [note(n)])
       if (!stored.ok) expect(stored.reason).toBe('duplicate')
     }

@@ -41,8 +41,10 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
     async lossy() {
       const state = { losing: 0, connect: () => connect(proxyPath) }
       const proxyPath = join(folder, 'proxy.sock')
+      const open = new Set<Socket>()
       const proxy = createServer((near: Socket) => {
         const far = dial(path)
+        for (const socket of [near, far]) open.add(socket)
         near.on('error', () => far.destroy()).on('close', () => far.destroy())
         far.on('error', () => near.destroy()).on('close', () => near.destroy())
         near.pipe(far)
@@ -54,7 +56,11 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
         })
       }).listen(proxyPath)
       await once(proxy, 'listening')
-      return Object.assign(state, { close: () => proxy.close() })
+      const close = () => {
+        proxy.close()
+        for (const socket of open) socket.destroy()
+      }
+      return Object.assign(state, { close })
     },
     async stop() {
       for (const client of clients) client.disconnect()
