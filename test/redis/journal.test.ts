@@ -64,8 +64,8 @@ describe('the journal', () => {
       const stored = await journal.append(ID, version, op, [note(n)])
       if (!stored.ok) expect(stored.reason).toBe('duplicate')
     }
-    way.close()
     const entries = await journal.entries(ID)
+    way.close()
     expect(entries).toHaveLength(21)
     expect(verifyChain(ID, entries)).toBeNull()
   })
