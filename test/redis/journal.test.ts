@@ -65,7 +65,6 @@ describe('the journal', () => {
       if (!stored.ok) expect(stored.reason).toBe('duplicate')
     }
     const entries = await journal.entries(ID)
-    way.close()
     expect(entries).toHaveLength(21)
     expect(verifyChain(ID, entries)).toBeNull()
   })

@@ -16,6 +16,7 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
     spawn('redis-server', ['--port', '0', '--unixsocket', path, '--dir', folder, ...settings], { stdio: 'ignore' })
   let server: ChildProcess = start()
   const clients: Redis[] = []
+  const ways: (() => void)[] = []
   const connect = (to = path, options: RedisOptions = {}) => {
     const redis = new Redis({ path: to, retryStrategy: () => 20, maxRetriesPerRequest: null, ...options })
     // Refused until the server has made its socket.
@@ -60,10 +61,12 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
         proxy.close()
         for (const socket of open) socket.destroy()
       }
-      return Object.assign(state, { close })
+      ways.push(close)
+      return state
     },
     async stop() {
       for (const client of clients) client.disconnect()
+      for (const close of ways) close()
       await end('SIGTERM')
       await rm(folder, { recursive: true, force: true })
     },
