@@ -1,12 +1,15 @@
-import { execFileSync } from 'node:child_process'
 import { access, readdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
 
 const ROOT = new URL('..', import.meta.url).pathname
 const read = (file: string) => readFile(join(ROOT, file), 'utf8')
-const tracked = execFileSync('git', ['ls-files'], { cwd: ROOT, encoding: 'utf8' }).split('\n').filter(Boolean)
+const all = await readdir(ROOT, { recursive: true, withFileTypes: true })
+const tracked = all
+  .filter((e) => e.isFile())
+  .map((e) => relative(ROOT, join(e.parentPath, e.name)))
+  .filter((f) => !/^(node_modules|\.git)\//.test(f))
 const manifest = JSON.parse(await read('package.json')) as Record<
   'dependencies' | 'devDependencies',
   Record<string, string>
