@@ -99,8 +99,7 @@ describe('a start', () => {
     const port = await freePort()
     const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...settings]
     const redis = await startProgram('redis-server', args, { ready: 'Ready to accept' })
-    await test(`redis://127.0.0.1:${port}`)
-    await endProgram(redis, 'SIGKILL')
+    await test(`redis://127.0.0.1:${port}`).finally(() => endProgram(redis, 'SIGKILL'))
   }
   const worker = async (url: string, ...more: string[]) => {
     const { out } = await keyturn(['keys'])
