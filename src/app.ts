@@ -5,7 +5,9 @@ import type { Config } from './config.ts'
 import type { Job } from './domain/job.ts'
 import type { Playbook, RegexTest } from './domain/playbook.ts'
 import type { Clock } from './domain/ports.ts'
+import { freezeFile } from './freeze-file.ts'
 import type { Log } from './log.ts'
+import { createFreezer } from './pipeline/freezer.ts'
 import { createGather } from './pipeline/gather.ts'
 import { createHandlers } from './pipeline/handlers.ts'
 import { createIngest } from './pipeline/ingest.ts'
@@ -96,7 +98,8 @@ export async function startBot(
       const issues = commands.get(id)?.command.params.safeParse(params).error?.issues ?? []
       return Object.fromEntries(issues.map((i) => [String(i.path[0] ?? ''), i.message]))
     }
-    const handlers = createHandlers({ ...common, locks, keys: deps.keys, faultsOf })
+    const freezer = createFreezer({ ...common, incidentId, ordinal })
+    const handlers = createHandlers({ ...common, freezer, locks, keys: deps.keys, faultsOf })
     const slack = await createSlackEdge({
       settings: config.slack,
       secret: secrets.secret,
@@ -156,6 +159,8 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     const bell = createBell(redis)
     closing.add('queues', () => bell.close())
     const onError = (err: unknown) => log.warn({ err }, 'worker had to put something off')
+    const ordinal = (id: string) => parseIncidentId(id).n
+    const freezer = createFreezer({ journal, clock, ids: randomUUID, policy: config.policy, incidentId, ordinal })
     const bench: Workbench = {
       journal,
       pulse,
@@ -167,6 +172,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
       connections: config.connections,
       secret: secrets.secret,
       strike: secrets.strike,
+      frozen: async () => (await freezeFile(config.freezeFile)) ?? (await freezer.state()),
       signal: halt.signal,
     }
     const gather = createGather(bench)

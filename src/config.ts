@@ -41,6 +41,8 @@ const Schema = z.strictObject({
       publicKeyFrom: envName.default('KEYTURN_PUBLIC_KEY'),
     })
     .prefault({}),
+  /** While this file is there the worker starts nothing, also when Redis and Slack are down: `touch` it to freeze. */
+  freezeFile: z.string().startsWith('/', 'is not an absolute path').optional(),
   sources: z.record(SourceName, SourceSettings).default({}),
   connections: z.record(z.string(), z.looseObject({ kind: z.string(), environment: z.string().min(1) })).default({}),
   policy: Policy.prefault({}),

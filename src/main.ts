@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { hostname } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commands, connectionKinds } from '../commands/index.ts'
@@ -9,17 +9,21 @@ import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
 import { audit, readJournals } from './audit.ts'
 import { type Config, formatConfigFaults, neededVariables, parseConfig } from './config.ts'
 import type { Entry } from './domain/event.ts'
+import { sentence } from './domain/reason.ts'
 import { createLog } from './log.ts'
 import { formatFaults } from './markdown/fault.ts'
 import { loadPlaybooks } from './markdown/load.ts'
 import { matchesWhole } from './markdown/regex.ts'
+import { createFreezer } from './pipeline/freezer.ts'
 import { connectPatient, connectRedis, durabilityFaults } from './redis/connect.ts'
 import { createJournal } from './redis/journal.ts'
+import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { versioned } from './registry.ts'
 import { createSecrets } from './secrets.ts'
 
 const USAGE = `keyturn bot | worker | start      run the bot, a worker, or both
 keyturn check                     look for faults in keyturn.yaml and the playbooks
+keyturn freeze | thaw --reason WHY stop everything that changes something, or let it go on
 keyturn keys                      make a pair of signing keys
 keyturn journal export [incident] print journals, one JSON entry a line
 keyturn journal verify [file]     check journals, from a file without Redis
@@ -126,6 +130,34 @@ function printKeys(): void {
   )
 }
 
+/** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
+async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> {
+  const config = await readConfig(configFile)
+  const url = createSecrets(process.env, []).secret(config.redis.urlFrom)
+  const [redis, subscriber] = [connectRedis(url, () => {}), connectRedis(url, () => {})]
+  try {
+    const journal = createJournal({ redis, subscriber, clock: Date.now })
+    const ordinal = (id: string) => parseIncidentId(id).n
+    const freezer = createFreezer({
+      journal,
+      clock: Date.now,
+      ids: randomUUID,
+      policy: config.policy,
+      incidentId,
+      ordinal,
+    })
+    const done = await freezer[verb]({ by: `${userInfo().username} at a terminal`, reason, person: null })
+    if (!done.ok)
+      throw new Fault(
+        done.reason === 'reason_required' ? `Say why: keyturn ${verb} --reason "…"` : sentence(done.reason),
+      )
+    process.stdout.write(verb === 'freeze' ? 'Frozen.\n' : 'The freeze is lifted.\n')
+  } finally {
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+}
+
 async function journals(configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> {
   const config = await readConfig(configFile)
   const url = createSecrets(process.env, []).secret(config.redis.urlFrom)
@@ -173,6 +205,7 @@ function readArguments() {
       options: {
         config: { type: 'string', default: 'keyturn.yaml' },
         head: { type: 'string', multiple: true, default: [] },
+        reason: { type: 'string', default: '' },
         'allow-volatile-redis': { type: 'boolean', default: false },
       },
     })
@@ -188,6 +221,7 @@ async function main(): Promise<void> {
   if (verb === 'bot') await start({ bot: true, worker: false }, values.config, volatile)
   else if (verb === 'worker') await start({ bot: false, worker: true }, values.config, volatile)
   else if (verb === 'start') await start({ bot: true, worker: true }, values.config, volatile)
+  else if (verb === 'freeze' || verb === 'thaw') await toggleFreeze(verb, values.config, values.reason)
   else if (verb === 'keys') printKeys()
   else if (verb === 'check') {
     const playbooks = await readPlaybooks(await readConfig(values.config), values.config)

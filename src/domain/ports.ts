@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Entry, Happening } from './event.ts'
+import type { Freeze } from './freeze.ts'
 import type { Incident } from './incident.ts'
 import type { Job } from './job.ts'
 import type { Field } from './playbook.ts'
@@ -117,6 +118,10 @@ export type Handlers = Readonly<{
     reason: string
     person: Person
   }): Promise<Answer>
+  /** The freeze that stands, or null. */
+  frozen(): Promise<Freeze | null>
+  freeze(intent: { reason: string; person: Person }): Promise<Answer>
+  thaw(intent: { reason: string; person: Person }): Promise<Answer>
   /** The state, for a modal. */
   load(incident: string): Promise<Incident | null>
 }>

@@ -7,6 +7,7 @@ import type { Bell, Clock, Handlers, Journal, Locks } from '../domain/ports.ts'
 import type { Ruling } from '../domain/rule.ts'
 import { requestCancel } from '../domain/run.ts'
 import { pendingWork } from '../domain/work.ts'
+import type { Freezer } from './freezer.ts'
 import { type Ids, transact } from './transact.ts'
 
 /** What people do, with every answer stored before it is given. */
@@ -18,6 +19,7 @@ export function createHandlers(deps: {
   ids: Ids
   policy: Policy
   keys: Keys
+  freezer: Freezer
   /** Says per field what is wrong with parameters; empty when a command takes them. */
   faultsOf: (command: string, params: Record<string, unknown>) => Record<string, string>
   onError: (error: unknown) => void
@@ -33,16 +35,21 @@ export function createHandlers(deps: {
 
   return {
     load: journal.load,
+    frozen: deps.freezer.state,
+    freeze: ({ reason, person }) => deps.freezer.freeze({ by: person.name, reason, person }),
+    thaw: ({ reason, person }) => deps.freezer.thaw({ by: person.name, reason, person }),
     async mayDecide(intent) {
       const incident = await journal.load(intent.incident)
       if (!incident) return { ok: false, reason: 'no_such_incident' }
       const no = mayDecide(incident, { ...intent, at: now() }, policy)
       if (no) return { ok: false, reason: no }
+      if (intent.verdict === 'approve' && (await deps.freezer.state())) return { ok: false, reason: 'frozen' }
       const proposal = proposalOf(incident, intent.proposal)!
       const needsReason = intent.verdict === 'reject' || requirement(policy, riskOf(incident, proposal)).reason
       return { ok: true, incident, needsReason }
     },
     async decide(intent) {
+      if (intent.verdict === 'approve' && (await deps.freezer.state())) return { ok: false, reason: 'frozen' }
       const result = await act(intent.incident, (i) => decide(i, { ...intent, at: now() }, policy, deps.keys))
       return result.ok ? { ok: true } : result
     },

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { type ChangeCommand, Check, Finding, Refused, type RunContext } from '../domain/command.ts'
+import { freezeSentence } from '../domain/freeze.ts'
 import { type Incident, isOver, type Proposal, proposalOf } from '../domain/incident.ts'
 import { digest, type Plan, type Subject } from '../domain/plan.ts'
 import { approverNames, type Policy } from '../domain/policy.ts'
@@ -22,6 +23,8 @@ import {
 /** A run ends after this long, in milliseconds; then its step is probed like any other that broke. */
 export const RUN_DEADLINE = 60 * 60_000
 const BEAT_EVERY = 1000
+/** How long a run may go on after a freeze, in milliseconds. */
+const FREEZE_WITHIN = 500
 
 /** The journal does not let this run go on: it was cancelled, or declared unknown, or is not the approved plan. */
 class Fenced extends Error {
@@ -64,6 +67,9 @@ export function createRun(
     if (no === 'not_open') return null
     if (no) return end(sentence(no))
 
+    // The grant waits; it is looked at again until it lapses.
+    if (await bench.frozen()) return null
+
     let fresh: Subject
     try {
       fresh = await makeSubject(bench, incident, proposal)
@@ -85,6 +91,10 @@ export function createRun(
       return end(
         `${sentence('target_locked')} ${locked.target} is held by ${theirs} of incident ${other}. Nothing has run.`,
       )
+    }
+    if (await bench.frozen()) {
+      await locks.release(targets, holder)
+      return null
     }
     // From here on the run is visibly alive: nobody may find it started and without a pulse.
     await pulse.beat(id, proposal.id, worker)
@@ -130,8 +140,13 @@ export function createRun(
         throw fence
       }
     }
+    const heed = async () => {
+      const freeze = await bench.frozen()
+      if (freeze) stop.abort(new Error(freezeSentence(freeze)))
+    }
     const step: RunContext['step'] = async (name, work) => {
       if (Object.hasOwn(finished, name)) return finished[name] as never
+      await heed()
       stop.signal.throwIfAborted()
       await checkpoint((i) => rule.startStep(i, proposal.id, name, worker))
       current = name
@@ -141,6 +156,8 @@ export function createRun(
       return result.is as never
     }
     const heart = setInterval(() => void pulse.beat(id, proposal.id, worker).catch(onError), BEAT_EVERY)
+    // Without Redis only the file is seen, and only that ends a step under way.
+    const ice = setInterval(() => void heed().catch(() => {}), FREEZE_WITHIN)
     const unwatch = journal.watch((changed) => {
       if (changed !== id || stop.signal.aborted) return
       journal.load(id).then((i) => {
@@ -190,6 +207,7 @@ export function createRun(
       return await conclude(id, proposal.id, { outcome, message: `${why}.${landed}`.replace('..', '.'), checks: [] })
     } finally {
       clearInterval(heart)
+      clearInterval(ice)
       unwatch()
     }
   }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ChangeCommand, Command, ReadContext } from '../domain/command.ts'
+import type { Freeze } from '../domain/freeze.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import { stepOf } from '../domain/incident.ts'
 import { Plan, type Subject } from '../domain/plan.ts'
@@ -24,6 +25,8 @@ export type Workbench = Readonly<{
   secret: (environmentVariable: string) => string
   /** Takes known secrets out of a text; everything that a command says goes through it before it is stored. */
   strike: (text: string) => string
+  /** The freeze that stands, if any: nothing starts, and what runs is stopped. */
+  frozen: () => Promise<Freeze | null>
   /** Aborts when the worker stops. */
   signal: AbortSignal
 }>

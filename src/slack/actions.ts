@@ -11,11 +11,18 @@ export const ACTIONS = {
   done: 'keyturn:settle_done',
   resume: 'keyturn:settle_resume',
   abandon: 'keyturn:settle_abandon',
+  freeze: 'keyturn:freeze',
+  thaw: 'keyturn:thaw',
 } as const
 export const ACTION_PATTERN = /^keyturn:/
 
 /** Callback ids of the modals. */
-export const CALLBACKS = { decide: 'keyturn:decide', params: 'keyturn:params', settle: 'keyturn:settle' } as const
+export const CALLBACKS = {
+  decide: 'keyturn:decide',
+  params: 'keyturn:params',
+  settle: 'keyturn:settle',
+  freeze: 'keyturn:freeze',
+} as const
 export const CALLBACK_PATTERN = /^keyturn:/
 
 /** What a pressed button asks for. */
@@ -24,6 +31,7 @@ export type Press =
   | { kind: 'request'; incident: string; step: string }
   | { kind: 'cancel'; incident: string; proposal: string }
   | { kind: 'settle'; choice: 'done' | 'resume' | 'abandon'; incident: string; proposal: string }
+  | { kind: 'freeze'; verb: 'freeze' | 'thaw' }
 
 const name = z.string().min(1).max(500)
 const OnDigest = z.strictObject({ i: name, p: name, d: name })
@@ -37,6 +45,7 @@ export function writePress(press: Press): { action_id: string; value: string } {
     if (text.length > 2000) throw new RangeError(`A button's value has ${text.length} characters; Slack takes 2,000.`)
     return { action_id, value: text }
   }
+  if (press.kind === 'freeze') return button(ACTIONS[press.verb], {})
   const i = press.incident
   switch (press.kind) {
     case 'decide':
@@ -75,6 +84,9 @@ export function readPress(actionId: string, value: string | undefined): Press | 
       const choice = actionId === ACTIONS.done ? 'done' : actionId === ACTIONS.resume ? 'resume' : 'abandon'
       return v && { kind: 'settle', choice, incident: v.i, proposal: v.p }
     }
+    case ACTIONS.freeze:
+    case ACTIONS.thaw:
+      return { kind: 'freeze', verb: actionId === ACTIONS.freeze ? 'freeze' : 'thaw' }
     default:
       return null
   }
@@ -100,6 +112,7 @@ export const ModalState = z.discriminatedUnion('kind', [
     proposal: name,
     origin: Origin,
   }),
+  z.strictObject({ kind: z.literal('freeze'), verb: z.enum(['freeze', 'thaw']) }),
 ])
 export type ModalState = z.infer<typeof ModalState>
 

@@ -2,6 +2,7 @@ import { App, SocketModeReceiver } from '@slack/bolt'
 import type { HomeView } from '@slack/types'
 import type { FastifyPluginAsync } from 'fastify'
 import type { Logger as Log } from 'pino'
+import type { Freeze } from '../domain/freeze.ts'
 import { type Incident, isQuiet } from '../domain/incident.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Clock, Handlers, Journal, Postbox, Pulse } from '../domain/ports.ts'
@@ -24,7 +25,7 @@ export type ViewContext = RenderContext &
 export type Views = Readonly<{
   render(incident: Incident, context: ViewContext): readonly Drawn[]
   modals: Modals
-  home(incidents: readonly Incident[]): HomeView
+  home(incidents: readonly Incident[], frozen: Freeze | null): HomeView
 }>
 
 /** How to reach Slack, as in keyturn.yaml; a key that ends in `From` names the environment variable of a secret. */
@@ -66,6 +67,7 @@ export function createSlackEdge(deps: SlackDeps) {
   const people = createPeople({ web: createWeb({ ...connection, timeout: LOOKUP_TIMEOUT }), policy, team, log })
   const reconciler = createReconciler({
     ...deps,
+    frozen: handlers.frozen,
     send,
     render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl }),
     channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
@@ -86,13 +88,15 @@ export function createSlackEdge(deps: SlackDeps) {
     logger: slackLogger(log),
     clientOptions: { ...(apiUrl ? { slackApiUrl: apiUrl } : {}), retryConfig: { retries: 0 }, timeout: CALL_TIMEOUT },
   })
-  listen(app, { handlers, postbox, people, send, policy, modals: views.modals, log })
-  app.event('app_home_opened', async ({ event }) => {
-    if (event.tab !== 'home') return
+  async function drawHome(user: string): Promise<void> {
     const incidents = await Promise.all((await journal.active()).map((id) => journal.load(id)))
     const open = incidents.filter((i) => i !== null && !isQuiet(i)) as Incident[]
-    const drawn = await send.publish(event.user, views.home(open))
-    if (!drawn.ok) log.warn({ user: event.user, fault: drawn.fault }, 'home tab not drawn')
+    const drawn = await send.publish(user, views.home(open, await handlers.frozen()))
+    if (!drawn.ok) log.warn({ user, fault: drawn.fault }, 'home tab not drawn')
+  }
+  listen(app, { handlers, postbox, people, send, policy, modals: views.modals, drawHome, log })
+  app.event('app_home_opened', async ({ event }) => {
+    if (event.tab === 'home') await drawHome(event.user)
   })
 
   return {

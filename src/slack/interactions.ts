@@ -33,8 +33,15 @@ export type Modals = Readonly<{
   decide(incident: Incident, state: StateOf<'decide'>, needsReason: boolean): ModalView
   params(incident: Incident, state: StateOf<'params'>, fields: readonly Field[]): ModalView
   settle(incident: Incident, state: StateOf<'settle'>): ModalView
+  freeze(state: StateOf<'freeze'>): ModalView
 }>
 
+/** A press of the kill switch, in a message or in the Home tab. */
+const Switched = z.object({
+  user: z.object({ id: z.string() }),
+  trigger_id: z.string(),
+  actions: z.array(z.object({ action_id: z.string(), value: z.string().optional() })).min(1),
+})
 const Pressed = z.object({
   user: z.object({ id: z.string() }),
   trigger_id: z.string(),
@@ -74,6 +81,8 @@ export function listen(
     send: Send
     policy: Policy
     modals: Modals
+    /** Draws a person's Home tab anew. */
+    drawHome(user: string): Promise<void>
     log: Log
   },
 ): void {
@@ -87,9 +96,8 @@ export function listen(
     await tell(click, sentence(reason))
   }
 
-  /** A button counts only on the very message that carries it now. */
-  /** Why a press does not count where it was made; null if it does. */
-  async function misplaced(press: Press, click: Click): Promise<Reason | null> {
+  /** Why a press does not count where it was made, since a button counts only on the message that carries it now. */
+  async function misplaced(press: Exclude<Press, { kind: 'freeze' }>, click: Click): Promise<Reason | null> {
     const posted = await postbox.read(press.incident)
     const own = press.kind === 'decide' ? [posted[`proposal:${press.proposal}`]] : Object.values(posted)
     if (own.some((one) => one?.channel === click.channel && one.ts === click.ts)) return null
@@ -183,6 +191,14 @@ export function listen(
   }
 
   async function onPress(body: unknown, ack: Ack): Promise<void> {
+    const switched = Switched.parse(body)
+    const toggle = readPress(switched.actions[0]!.action_id, switched.actions[0]!.value)
+    if (toggle?.kind === 'freeze') {
+      await ack()
+      const opened = await send.open(switched.trigger_id, modals.freeze(toggle))
+      if (!opened.ok) log.warn({ user: switched.user.id, fault: opened.fault }, 'modal not opened')
+      return
+    }
     const { user, trigger_id, container, actions } = Pressed.parse(body)
     const { channel_id: channel, message_ts: ts } = container
     const click = {
@@ -193,8 +209,9 @@ export function listen(
       at: { channel, thread: container.thread_ts ?? ts },
     }
     const press = readPress(actions[0]!.action_id, actions[0]!.value)
-    const no = press ? await misplaced(press, click) : 'wrong_message'
-    if (!press || no) return refuse(click, ack, no ?? 'wrong_message')
+    if (!press || press.kind === 'freeze') return refuse(click, ack, 'wrong_message')
+    const no = await misplaced(press, click)
+    if (no) return refuse(click, ack, no)
     switch (press.kind) {
       case 'decide':
         return onDecide(press, click, ack)
@@ -225,6 +242,12 @@ export function listen(
     const looked = await people.lookUp(user.id)
     if (!looked.ok) return no(looked.reason)
     const { person } = looked
+    if (state.kind === 'freeze') {
+      const answer = await handlers[state.verb]({ reason: readReason(view.state.values), person })
+      if (!answer.ok) return no(answer.reason)
+      await ack({ response_action: 'clear' })
+      return deps.drawHome(user.id)
+    }
     const { incident } = state
     if (state.kind === 'params') {
       const answer = await handlers.request({

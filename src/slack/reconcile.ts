@@ -1,4 +1,5 @@
 import type { Logger as Log } from 'pino'
+import type { Freeze } from '../domain/freeze.ts'
 import type { Incident } from '../domain/incident.ts'
 import { digest } from '../domain/plan.ts'
 import type { Clock, Journal, Postbox, Progress, Pulse } from '../domain/ports.ts'
@@ -8,6 +9,8 @@ import { createShow, type Drawn, type Memory, newMemory, type View } from './sho
 export type RenderContext = Readonly<{
   /** Of the runs that are going on, by proposal. */
   progress: Readonly<Record<string, Progress>>
+  /** The freeze that stands, or null. */
+  frozen: Freeze | null
 }>
 
 /** Another bot has the lease: look again whether it has shown it all. */
@@ -24,6 +27,7 @@ export function createReconciler(deps: {
   postbox: Postbox
   pulse: Pick<Pulse, 'read'>
   send: Send
+  frozen(): Promise<Freeze | null>
   render(incident: Incident, context: RenderContext): readonly Drawn[]
   /** The id of the channel that an incident names. */
   channelId(name: string): string
@@ -46,7 +50,7 @@ export function createReconciler(deps: {
       const read = status === 'running' ? await pulse.read(id, proposal) : null
       if (read) progress[proposal] = read
     }
-    const drawn = deps.render(incident, { progress })
+    const drawn = deps.render(incident, { progress, frozen: await deps.frozen() })
     return { incident, drawn, mark: digest({ head: incident.head, version: incident.version, drawn }) }
   }
 

@@ -1,7 +1,8 @@
+import { isFreeze } from '../domain/freeze.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
-import { count, moment } from './text.ts'
+import { count, fallback, moment } from './text.ts'
 import { lines } from './views/blocks.ts'
 import { evidenceCard } from './views/evidence.ts'
 import { playbookCard } from './views/playbook.ts'
@@ -14,7 +15,7 @@ export function render(incident: Incident, context: ViewContext): Drawn[] {
   const story: { at: string; drawn: Drawn[] }[] = [
     ...Object.values(incident.evidence).map((e) => ({ at: e.requestedAt, drawn: [evidenceCard(incident, e)] })),
     ...incident.proposals.flatMap((p) => [
-      { at: p.requestedAt, drawn: proposalCard(incident, p, context.policy) },
+      { at: p.requestedAt, drawn: proposalCard(incident, p, context) },
       ...(p.run ? [{ at: p.run.startedAt, drawn: runCards(incident, p, context.progress[p.id] ?? null) }] : []),
       ...(p.reminded && p.plannedAt ? [{ at: p.plannedAt, drawn: [reminder(incident, p, context)] }] : []),
     ]),
@@ -35,6 +36,15 @@ const reminder = (incident: Incident, p: Proposal, { policy }: ViewContext): Dra
 
 function ending(incident: Incident, at: string): Drawn {
   const n = Object.keys(incident.alerts).length
-  const text = `Resolved: ${n === 1 ? 'the alert does' : `all ${count(n, 'alert')} do`} not fire any more.`
-  return { key: `note:resolved:${at}`, kind: 'message', thread: true, text, blocks: [lines([`${text} `, moment(at)])] }
+  const notes = Object.values(incident.alerts)[0]?.annotations ?? {}
+  const text = isFreeze(incident)
+    ? `Lifted by ${notes['thawed by'] ?? 'somebody'}: ${notes['thawed because'] ?? ''}`
+    : `Resolved: ${n === 1 ? 'the alert does' : `all ${count(n, 'alert')} do`} not fire any more.`
+  return {
+    key: `note:resolved:${at}`,
+    kind: 'message',
+    thread: true,
+    text: fallback(text),
+    blocks: [lines([`${text} `, moment(at)])],
+  }
 }

@@ -278,7 +278,7 @@ describe('an alert without a playbook', () => {
 
 describe('a stricter policy', () => {
   it('refuses the wrong people, with a sentence each, and counts two different humans', async () => {
-    await w.end()
+    await w?.end()
     const approvers = { 'data-oncall': { users: [ADA, SAM, GUS, OLF] } }
     w = await begin({ policy: { quorum: { medium: 2 }, approvers, people: { ada: [ADA, ONA] } } })
     const incident = await w.fire('kitchen')
@@ -315,12 +315,36 @@ describe('a stricter policy', () => {
 
 describe('time', () => {
   it('reminds once, then closes a proposal that nobody decided on', async () => {
-    await w.end()
+    await w?.end()
     w = await begin({ policy: { proposalMinutes: 0.1 } })
     const incident = await w.fire('kitchen')
     await w.see(`${incident} note:remind:p1:0`)
     const card = await w.see(`${incident} proposal:p1`, (m) => m.text.startsWith('Expired'))
     expect(JSON.stringify(card.blocks)).not.toContain('keyturn:approve')
     expect(w.lamps.effects).toEqual([])
+  })
+})
+
+describe('a freeze from the terminal', () => {
+  it('stops what runs within a second, shows itself in every thread, and is lifted the same way', async () => {
+    await w?.end()
+    w = await begin()
+    const incident = await w.fire('kitchen')
+    const reached = w.lamps.hold()
+    await w.approve(incident)
+    await reached
+    const other = await w.fire('hall')
+    await w.openCard(other)
+    expect(await w.keyturn('freeze')).toMatchObject({ code: 1, out: expect.stringContaining('--reason') })
+    expect(await w.keyturn('freeze', '--reason', 'strange writes')).toMatchObject({ code: 0 })
+    await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Cancelled') && m.text.includes('strange writes'))
+    await w.see('root', (m) => m.text.startsWith('Frozen'))
+    await w.see(`${other} root`, (m) => JSON.stringify(m.blocks).includes('Frozen by'))
+    await w.see(`${other} proposal:p1`, (m) => !JSON.stringify(m.blocks).includes('keyturn:approve'))
+    w.lamps.release()
+    expect(await w.keyturn('thaw', '--reason', 'it was the import')).toMatchObject({ code: 0 })
+    await w.approve(other)
+    await w.see(`${other} outcome:p1`, (m) => m.text.startsWith('Succeeded'))
+    expect(w.effects('kitchen') + w.effects('hall')).toBe(2)
   })
 })

@@ -13,6 +13,7 @@ import { proposalOf } from '../../src/domain/incident.ts'
 import type { Job } from '../../src/domain/job.ts'
 import type { Playbook } from '../../src/domain/playbook.ts'
 import { type Person, Policy } from '../../src/domain/policy.ts'
+import { createFreezer } from '../../src/pipeline/freezer.ts'
 import { createGather } from '../../src/pipeline/gather.ts'
 import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { createIngest } from '../../src/pipeline/ingest.ts'
@@ -142,6 +143,8 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
   const errors: unknown[] = []
   const onError = (error: unknown) => void errors.push(error)
   const common = { journal, locks, pulse, bell, clock, ids: randomUUID, policy, onError }
+  const ordinal = (id: string) => parseIncidentId(id).n
+  const freezer = createFreezer({ ...common, incidentId, ordinal })
   const bench: Workbench & { publicKey: typeof keys.publicKey } = {
     ...common,
     commands: new Map([
@@ -152,11 +155,11 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
     connections: {},
     secret: () => '',
     strike: (text) => text.replaceAll('hunter2', '•••'),
+    frozen: freezer.state,
     signal: new AbortController().signal,
     publicKey: keys.publicKey,
   }
-  const ordinal = (id: string) => parseIncidentId(id).n
-  const handlers = createHandlers({ ...common, keys, faultsOf: () => ({}) })
+  const handlers = createHandlers({ ...common, freezer, keys, faultsOf: () => ({}) })
   const ingest = createIngest({ ...common, playbooks: [playbook], regex: () => false, incidentId, ordinal })
   const propose = createPropose(bench)
   const state = async (id: string, proposal = 'p1') => proposalOf((await journal.load(id))!, proposal)!
@@ -174,6 +177,7 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
     errors,
     bench,
     handlers,
+    freezer,
     ingest,
     propose,
     state,

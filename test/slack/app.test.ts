@@ -291,3 +291,44 @@ it('takes presses again after Slack was down, in Socket Mode', async () => {
   expect(await d.press(ADA, ACTIONS.approve)).toEqual(OK)
   expect((await d.proposal()).status).toBe('granted')
 })
+
+describe('the kill switch', () => {
+  const switched = async (d: Desk, user: string, verb: 'freeze' | 'thaw') => {
+    d.sandbox.openHome(user)
+    const label = verb === 'freeze' ? ACTIONS.freeze : ACTIONS.thaw
+    const view = (now = d.sandbox.state()) => now.homes[user] as { id: string } | null
+    await d.sandbox.waitFor((now) => JSON.stringify(view(now) ?? '').includes(label))
+    expect(await d.sandbox.press(user, { view_id: view()!.id }, label)).toEqual(OK)
+    const modal = await d.modal(user)
+    return d.sandbox.submit(user, modal.id, d.reason('strange writes'))
+  }
+
+  it('is the first thing in the Home tab; anybody freezes, and then nobody approves', async () => {
+    const d = await desk()
+    expect(await switched(d, ONA, 'freeze')).toEqual(OK)
+    const now = await d.sandbox.waitFor((state) => JSON.stringify(state.homes[ONA]).includes('Frozen by'))
+    expect(JSON.stringify(now.homes[ONA])).toContain('strange writes')
+    expect(await d.press(ADA, ACTIONS.approve)).toEqual(OK)
+    await d.sandbox.waitFor(() => d.whispers(ADA).length > 0)
+    expect(d.whispers(ADA)[0]![0]).toBe(sentence('frozen'))
+    expect((await d.proposal()).status).toBe('open')
+  })
+
+  it('is lifted by an approver only', async () => {
+    const d = await desk()
+    d.sandbox.setUsergroup('S0000DATA', [SAM])
+    await switched(d, ONA, 'freeze')
+    const refused = await switched(d, ONA, 'thaw')
+    expect(refused).toMatchObject({ errors: { reason: sentence('not_an_approver') } })
+    expect(await switched(d, ADA, 'thaw')).toEqual(OK)
+    expect(await d.freezer.state()).toBeNull()
+    expect(await d.press(ADA, ACTIONS.approve)).toEqual(OK)
+    expect((await d.proposal()).status).toBe('granted')
+  })
+
+  it('refuses guests and strangers', async () => {
+    const d = await desk()
+    for (const user of [GUS, OLF]) expect((await switched(d, user, 'freeze')).errors).toBeDefined()
+    expect(await d.freezer.state()).toBeNull()
+  })
+})

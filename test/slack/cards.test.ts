@@ -295,7 +295,10 @@ describe('hostile text', () => {
   it('does not break a modal or the home tab', () => {
     fc.assert(
       fc.property(states, (incidents) => {
-        expect(refuseView(home(incidents))).toBeNull()
+        expect(
+          refuseView(home(incidents, { by: incidents[0]!.title, reason: incidents[0]!.title, since: '' })),
+        ).toBeNull()
+        expect(refuseView(home(incidents, null))).toBeNull()
         for (const incident of incidents.slice(1)) {
           const on = { incident: ID, proposal: 'p1', origin: null }
           const decide = { kind: 'decide', verdict: 'approve', digest: digest('x'), ...on } as const

@@ -49,6 +49,7 @@ export const policy = Policy.parse({
 export const context: ViewContext = {
   policy,
   progress: {},
+  frozen: null,
   playbookUrl: (id) => `https://wiki.example.com/playbooks/${id}`,
 }
 

@@ -6,12 +6,14 @@ import { type Incident, proposalOf } from '../../src/domain/incident.ts'
 import { digest, type Subject } from '../../src/domain/plan.ts'
 import type { Field, Playbook } from '../../src/domain/playbook.ts'
 import { Policy } from '../../src/domain/policy.ts'
+import { createFreezer } from '../../src/pipeline/freezer.ts'
 import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { createSandboxSlack, type SandboxOptions } from '../../src/sandbox/slack/server.ts'
 import { CALLBACKS, paramBlock, REASON_BLOCK, VALUE, writeModal, writePress } from '../../src/slack/actions.ts'
 import { createSlackEdge, type Views } from '../../src/slack/app.ts'
 import type { Modals } from '../../src/slack/interactions.ts'
 import type { Drawn } from '../../src/slack/show.ts'
+import { home } from '../../src/slack/views/home.ts'
 import { createMemoryPostbox } from './postbox.ts'
 import { ADA, createLines, createMemoryJournal, DATA, ONA, opened, SAM, SECRETS } from './world.ts'
 
@@ -49,6 +51,7 @@ const modals: Modals = {
       form(state),
     ),
   settle: (_, state) => modal('Settle', [input(REASON_BLOCK, 'Why')], form(state)),
+  freeze: (state) => modal('Freeze', [input(REASON_BLOCK, 'Why')], form(state)),
 }
 
 const link = {
@@ -85,7 +88,7 @@ const render = (incident: Incident): Drawn[] => {
 const views: Views = {
   render,
   modals,
-  home: (incidents) => ({ type: 'home', blocks: incidents.map((i) => ({ type: 'section', text: plain(i.title) })) }),
+  home,
 }
 
 const field: Field = { name: 'days', label: 'Days', type: 'number', options: [], required: true }
@@ -126,7 +129,16 @@ export async function createDesk(
   // The pace of channels is tested with virtual time.
   const postbox = Object.assign(createMemoryPostbox(clock), { pace: async () => 0 })
   const { log, lines, has } = createLines()
+  const freezer = createFreezer({
+    journal: journal as never,
+    clock,
+    ids: randomUUID,
+    policy,
+    incidentId: (_, n) => `freeze-${n}`,
+    ordinal: (id) => Number(id.split('-')[1]),
+  })
   const handlers = createHandlers({
+    freezer,
     journal: journal as never,
     bell: { ring: async () => {} },
     locks: { acquire: async () => ({ ok: true }), release: async () => {} },
@@ -206,6 +218,7 @@ export async function createDesk(
   return {
     sandbox,
     edge,
+    freezer,
     journal,
     postbox,
     log,

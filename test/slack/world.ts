@@ -47,6 +47,7 @@ export function createMemoryJournal(clock: () => number) {
       return states.get(id) ?? null
     },
     active: async () => [...states.keys()],
+    current: async (group: string) => [...states.values()].findLast((i) => i.group === group)?.id ?? null,
     watch(listener: (id: string) => void) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
@@ -182,6 +183,7 @@ export async function createWorld(options: Partial<SandboxOptions> = {}) {
         journal,
         postbox,
         pulse,
+        frozen: async () => null,
         send,
         render: draw,
         channelId,

@@ -1,14 +1,18 @@
 import type { HomeView } from '@slack/types'
+import { type Freeze, freezeSentence } from '../../domain/freeze.ts'
 import type { Incident } from '../../domain/incident.ts'
 import { moment } from '../text.ts'
-import { bold, header, lines, said } from './blocks.ts'
+import { actions, bold, button, header, lines, notice, said } from './blocks.ts'
 import { status } from './root.ts'
 
-/** The Home tab: the open incidents and what each waits for. */
-export function home(incidents: readonly Incident[]): HomeView {
+/** The Home tab: the kill switch first, then the open incidents and what each waits for. */
+export function home(incidents: readonly Incident[], frozen: Freeze | null): HomeView {
   const rows = incidents.slice(0, 40).map((i) => {
     const { words, next } = status(i)
     return lines([bold(i.title, 200)], [words, next ? `. Next: ${next}` : '', ', opened ', moment(i.openedAt, '{ago}')])
   })
-  return { type: 'home', blocks: [header('Open incidents'), ...(rows.length > 0 ? rows : [said('None.')])] }
+  const toggle = frozen
+    ? [notice('error', freezeSentence(frozen)), actions(button('Lift the freeze', { kind: 'freeze', verb: 'thaw' }))]
+    : [actions(button('Freeze everything', { kind: 'freeze', verb: 'freeze' }, 'danger'))]
+  return { type: 'home', blocks: [...toggle, header('Open incidents'), ...(rows.length > 0 ? rows : [said('None.')])] }
 }

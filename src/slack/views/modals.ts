@@ -77,6 +77,24 @@ export const modals: Modals = {
       state,
       'Go on',
     ),
+  freeze: (state) =>
+    state.verb === 'freeze'
+      ? modal(
+          'Freeze everything',
+          [
+            notice('warning', 'Nothing starts any more, in no incident, and what runs is stopped.'),
+            said('A step under way may still land. Everybody sees the freeze, your name and the reason.'),
+            reason('Why?'),
+          ],
+          state,
+          'Freeze everything',
+        )
+      : modal(
+          'Lift the freeze',
+          [said('Plans can be approved and run again.'), reason('Why is it safe?')],
+          state,
+          'Lift it',
+        ),
   settle(incident, state) {
     const says = { done: 'It is done', resume: 'Resume', abandon: 'Abandon' }[state.choice]
     const meaning = {

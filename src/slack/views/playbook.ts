@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types'
+import { isFreeze } from '../../domain/freeze.ts'
 import { type Incident, nextRung } from '../../domain/incident.ts'
 import type { Drawn } from '../show.ts'
 import { cut, exact } from '../text.ts'
@@ -9,6 +10,7 @@ const PROSE = 9000
 
 /** What the playbook says, with a button for each look and for the next rung of the ladder. */
 export function playbookCard(incident: Incident): Drawn[] {
+  if (isFreeze(incident)) return []
   if (!incident.playbook) return draft(incident)
   const { intro, steps } = incident.playbook
   const prose = steps.map((s) => `**${s.title}**\n${s.prose}`)

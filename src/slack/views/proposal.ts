@@ -2,6 +2,7 @@ import type { KnownBlock } from '@slack/types'
 import { type Incident, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import { approverNames, type Policy, requirement } from '../../domain/policy.ts'
+import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
 import { count, cut, fallback, literal, moment, user, usergroup } from '../text.ts'
 import { actions, bold, button, facts, fixed, header, lines, notice, type Piece, small } from './blocks.ts'
@@ -49,7 +50,11 @@ const asks = (policy: Policy, incident: Incident, p: Proposal): string => {
 }
 
 /** The card that a person decides on, and the file with the plan when it is too long for the card. */
-export function proposalCard(incident: Incident, p: Proposal, policy: Policy): Drawn[] {
+export function proposalCard(
+  incident: Incident,
+  p: Proposal,
+  { policy, frozen }: Pick<ViewContext, 'policy' | 'frozen'>,
+): Drawn[] {
   const title = stepOf(incident, p.step)?.title ?? p.step
   const environment = p.subject?.environment ?? 'unknown'
   const moved = p.voided > 0 && p.status === 'open'
@@ -68,7 +73,7 @@ export function proposalCard(incident: Incident, p: Proposal, policy: Policy): D
       ...(p.requestedBy ? [['Asked for by', user(p.requestedBy.user, p.requestedBy.name)] as const] : []),
     ]),
     ...(p.decisions.length > 0 ? [lines(...p.decisions.slice(0, 10).map(decisionLine))] : []),
-    ...buttons(incident, p, policy, environment),
+    ...buttons(incident, p, policy, frozen === null),
   ]
   const text = fallback(`${STATUS[p.status]}: ${title} (${environment}). ${p.subject?.plan.summary ?? p.note}`)
   const card: Drawn = { key: `proposal:${p.id}`, kind: 'message', thread: true, text, blocks }
@@ -94,11 +99,12 @@ const decisionLine = (d: Proposal['decisions'][number]): Piece[] => [
   ...(d.reason ? [': ', literal(cut(d.reason, 300), { italic: true })] : []),
 ]
 
-function buttons(incident: Incident, p: Proposal, policy: Policy, environment: string): KnownBlock[] {
+function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean): KnownBlock[] {
   const on = { incident: incident.id }
   if (p.status === 'open' && p.digest && p.plannedAt) {
     const until = new Date(Date.parse(p.plannedAt) + policy.proposalMinutes * 60_000).toISOString()
     const decide = { kind: 'decide', ...on, proposal: p.id, digest: p.digest } as const
+    const environment = p.subject?.environment ?? 'unknown'
     const high = riskOf(incident, p) === 'high'
     const confirm = high ? `This is high risk and runs in ${environment}.` : undefined
     const approve = button(
@@ -109,7 +115,8 @@ function buttons(incident: Incident, p: Proposal, policy: Policy, environment: s
     )
     return [
       small('May decide: ', ...approverMentions(policy, incident), '. Expires ', moment(until), '.'),
-      actions(approve, button('Reject', { ...decide, verdict: 'reject' })),
+      ...(warm ? [] : [notice('error', 'Everything is frozen: nobody can approve now.')]),
+      actions(...(warm ? [approve] : []), button('Reject', { ...decide, verdict: 'reject' })),
     ]
   }
   const again = OVER.includes(p.status) && incident.resolvedAt === null && stepOf(incident, p.step)

@@ -1,14 +1,23 @@
 import type { AlertBlock, KnownBlock } from '@slack/types'
+import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
 import { type Incident, nextRung, type Proposal, stepOf } from '../../domain/incident.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
 import { cut, fallback, link, moment, webUrl } from '../text.ts'
 import { bold, facts, header, lines, mono, notice, type Piece, said, small } from './blocks.ts'
 
+/** A freeze has a thread of its own. */
+function freezeStatus(incident: Incident): Status {
+  return incident.resolvedAt
+    ? { words: 'the freeze is lifted', level: 'success', next: '' }
+    : { words: 'FROZEN', level: 'error', next: 'lift it in the Home tab or with `keyturn thaw`, once it is safe' }
+}
+
 type Status = { words: string; level: NonNullable<AlertBlock['level']>; next: string }
 
 /** In words, how an incident stands, and what it waits for. */
 export function status(incident: Incident): Status {
+  if (isFreeze(incident)) return freezeStatus(incident)
   const first = (...of: Proposal['status'][]) => incident.proposals.find((p) => of.includes(p.status))
   const titled = (p: Proposal) => `“${stepOf(incident, p.step)?.title ?? p.step}”`
   const unknown = first('unknown')
@@ -59,7 +68,10 @@ export function status(incident: Incident): Status {
 }
 
 /** The message in the channel: the state at a glance. */
-export function rootCard(incident: Incident, { playbookUrl }: Pick<ViewContext, 'playbookUrl'>): Drawn {
+export function rootCard(
+  incident: Incident,
+  { playbookUrl, frozen }: Pick<ViewContext, 'playbookUrl' | 'frozen'>,
+): Drawn {
   const now = status(incident)
   const alerts = Object.values(incident.alerts)
   const firing = alerts.filter((a) => a.status === 'firing').length
@@ -68,6 +80,7 @@ export function rootCard(incident: Incident, { playbookUrl }: Pick<ViewContext, 
   const { playbook } = incident
   const truncated = incident.truncated > 0 ? `; the source left out ${incident.truncated} more` : ''
   const blocks: KnownBlock[] = [
+    ...(frozen && !isFreeze(incident) && !incident.resolvedAt ? [notice('error', freezeSentence(frozen))] : []),
     notice(now.level, now.words),
     header(incident.title),
     ...(summary ? [said(summary, 1000)] : []),
@@ -76,11 +89,17 @@ export function rootCard(incident: Incident, { playbookUrl }: Pick<ViewContext, 
       ['Severity', bold(incident.severity)],
       ...(environments.length > 0 ? [['Environment', bold(environments.join(', '))] as const] : []),
       ['Alerts', `${firing} firing of ${alerts.length}${truncated}`],
-      ['Owner', playbook?.owner ?? 'nobody is named'],
-      [
-        'Playbook',
-        playbook ? link(playbookUrl(playbook.id), playbook.id) : 'none matches this alert; a draft is in the thread',
-      ],
+      ...(isFreeze(incident)
+        ? []
+        : ([
+            ['Owner', playbook?.owner ?? 'nobody is named'],
+            [
+              'Playbook',
+              playbook
+                ? link(playbookUrl(playbook.id), playbook.id)
+                : 'none matches this alert; a draft is in the thread',
+            ],
+          ] as const)),
     ]),
     lines(age(incident)),
     small(...links(incident), 'incident ', mono(incident.id)),

@@ -1,0 +1,50 @@
+import { FREEZE_GROUP, type Freeze, freeze, freezeOf, thaw } from '../domain/freeze.ts'
+import type { Incident } from '../domain/incident.ts'
+import type { Person, Policy } from '../domain/policy.ts'
+import type { Answer, Clock, Journal } from '../domain/ports.ts'
+import type { Ruling } from '../domain/rule.ts'
+import type { Ids } from './transact.ts'
+
+/** Who freezes or lifts, and why; `person` is null at a terminal. */
+export type FreezeIntent = Readonly<{ by: string; reason: string; person: Person | null }>
+
+/** The kill switch: `state` says whether a freeze stands. Every process reads it from the journal, whenever it matters. */
+export type Freezer = Readonly<{
+  state(): Promise<Freeze | null>
+  freeze(intent: FreezeIntent): Promise<Answer>
+  thaw(intent: FreezeIntent): Promise<Answer>
+}>
+
+export function createFreezer(deps: {
+  journal: Journal
+  clock: Clock
+  ids: Ids
+  policy: Policy
+  /** Makes the id of a group's n-th incident. */
+  incidentId: (group: string, n: number) => string
+  ordinal: (incident: string) => number
+}): Freezer {
+  const { journal } = deps
+  async function latest(): Promise<Incident | null> {
+    const id = await journal.current(FREEZE_GROUP)
+    return id === null ? null : journal.load(id)
+  }
+  async function act(rule: (latest: Incident | null) => Ruling): Promise<Answer> {
+    const op = deps.ids()
+    for (;;) {
+      const known = await latest()
+      const ruling = rule(known)
+      if (!ruling.ok) return ruling
+      const next =
+        known && freezeOf(known) ? null : deps.incidentId(FREEZE_GROUP, known ? deps.ordinal(known.id) + 1 : 1)
+      const stored = await journal.append(next ?? known!.id, next ? 0 : known!.version, op, ruling.events)
+      if (stored.ok || stored.reason === 'duplicate') return { ok: true }
+    }
+  }
+  const at = () => new Date(deps.clock()).toISOString()
+  return {
+    state: async () => freezeOf(await latest()),
+    freeze: (intent) => act((known) => freeze(known, { ...intent, at: at() })),
+    thaw: (intent) => act((known) => thaw(known, { ...intent, at: at() }, deps.policy)),
+  }
+}

@@ -1,0 +1,85 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { verifyChain } from '../../src/domain/event.ts'
+import { startRedis } from '../redis/server.ts'
+import { ada, type Bench, createBench } from './bench.ts'
+
+let redis: Awaited<ReturnType<typeof startRedis>>
+let w: Bench
+let id: string
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+beforeEach(async () => {
+  w = await createBench(redis)
+  id = await w.open()
+})
+const why = { by: 'ona', reason: 'strange writes', person: null }
+
+describe('a freeze', () => {
+  it('lets nothing be approved, and nothing that was approved start; lifted, it starts', async () => {
+    expect(await w.freezer.freeze(why)).toEqual({ ok: true })
+    expect(await w.decide(id)).toEqual({ ok: false, reason: 'frozen' })
+    await w.freezer.thaw(why)
+    await w.decide(id)
+    await w.freezer.freeze(why)
+    await w.runner('w1').run(id, 'p1')
+    expect([w.lamp.on, (await w.state(id)).status]).toEqual([0, 'granted'])
+    await w.freezer.thaw(why)
+    await w.runner('w1').run(id, 'p1')
+    expect((await w.state(id)).status).toBe('succeeded')
+  })
+
+  it('stops a run before its next step, and says who froze and why', async () => {
+    const reached = Promise.withResolvers<void>()
+    const go = Promise.withResolvers<void>()
+    w.lamp.work = async (step) => {
+      w.lamp.on++
+      if (step !== 'first') return
+      reached.resolve()
+      await go.promise
+    }
+    await w.decide(id)
+    const running = w.runner('w1').run(id, 'p1')
+    await reached.promise
+    await w.freezer.freeze(why)
+    go.resolve()
+    await running
+    expect(w.lamp.on).toBe(1)
+    expect(await w.state(id)).toMatchObject({ status: 'cancelled', run: { message: 'Frozen by ona: strange writes.' } })
+  })
+
+  it('aborts a step under way', async () => {
+    w.lamp.work = (_step, ctx) =>
+      new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
+    await w.decide(id)
+    const running = w.runner('w1').run(id, 'p1')
+    while ((await w.state(id)).status !== 'running');
+    await w.freezer.freeze(why)
+    await running
+    expect((await w.state(id)).status).toBe('cancelled')
+  })
+
+  it('still lets people reject, look, and settle', async () => {
+    await w.freezer.freeze(why)
+    expect(await w.decide(id, 'reject')).toEqual({ ok: true })
+    expect(await w.handlers.request({ incident: id, step: 'look', params: {}, person: ada })).toEqual({ ok: true })
+  })
+
+  it('is an incident of its own: named, told once, kept in a journal, and the next one is another', async () => {
+    await Promise.all([w.freezer.freeze(why), w.freezer.freeze(why), w.freezer.freeze(why)])
+    expect(await w.freezer.freeze(why)).toEqual({ ok: false, reason: 'frozen' })
+    expect(await w.freezer.state()).toMatchObject({ by: 'ona', reason: 'strange writes' })
+    expect(await w.freezer.freeze({ ...why, reason: ' ' })).toEqual({ ok: false, reason: 'reason_required' })
+    await w.freezer.thaw({ ...why, by: 'ada' })
+    expect(await w.freezer.thaw(why)).toEqual({ ok: false, reason: 'not_frozen' })
+    await w.freezer.freeze(why)
+    const frozen = (await w.journal.all()).filter((other) => other !== id)
+    expect(frozen).toHaveLength(2)
+    for (const one of frozen) {
+      const entries = await w.journal.entries(one)
+      expect(entries.filter((e) => e.event.type === 'incident.opened')).toHaveLength(1)
+      expect(verifyChain(one, entries)).toBeNull()
+    }
+  })
+})
