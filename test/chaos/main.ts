@@ -1,0 +1,29 @@
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { PARTS } from './parts.ts'
+
+const { values } = parseArgs({
+  options: { seeds: { type: 'string' }, replay: { type: 'string' }, part: { type: 'string' } },
+})
+const say = (text: string) => process.stdout.write(`${text}\n`)
+const parts = PARTS.filter((p) => values.part === undefined || p.name === values.part)
+if (parts.length === 0) throw new Error(`--part is one of ${PARTS.map((p) => p.name).join(', ')}`)
+say(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}`)
+for (const part of parts) {
+  const from = values.replay === undefined ? 1 : Number(values.replay)
+  const seeds = values.replay === undefined ? Number(values.seeds ?? part.long) : 1
+  const start = performance.now()
+  for (let seed = from; seed < from + seeds; seed += 1) {
+    try {
+      await part.run(seed)
+    } catch (error) {
+      say(
+        `${part.name}: seed ${seed}: ${(error as Error).message}\nAgain: npm run chaos -- --part ${part.name} --replay ${seed}`,
+      )
+      process.exit(1)
+    }
+  }
+  const seconds = (performance.now() - start) / 1000
+  say(`${part.name}: ${seeds} ${part.unit}, no violation, ${Math.round(seeds / seconds)} a second`)
+}
+process.exit(0)

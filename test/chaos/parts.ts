@@ -1,0 +1,117 @@
+import { signedGrant } from '../../bench/grant.ts'
+import { audit } from '../../src/audit.ts'
+import { type Entry, genesis, seal } from '../../src/domain/event.ts'
+import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
+import { type Random, randomOf } from './scheduler.ts'
+import { simulate, Violation } from './simulation.ts'
+
+/** One part of the suite: `run` throws Violation when a promise does not hold under this seed. */
+export type Part = Readonly<{
+  name: string
+  /** What a seed stands for. */
+  unit: string
+  /** How many seeds the tests run, and how many `npm run chaos` does. */
+  short: number
+  long: number
+  run(seed: number): Promise<void> | void
+}>
+
+/** To add a part is one line here. */
+export const PARTS: readonly Part[] = [
+  {
+    name: 'pipeline',
+    unit: 'schedules of bots, workers, people, crashes and a moving target',
+    short: 120,
+    long: 20_000,
+    run: simulate,
+  },
+  { name: 'grants', unit: 'forged or altered grants', short: 400, long: 10_000, run: forgeGrant },
+  {
+    name: 'journals',
+    unit: 'edits, deletions, moves and cut tails of a journal',
+    short: 400,
+    long: 10_000,
+    run: tamper,
+  },
+]
+
+const { grant: good, wanted } = signedGrant()
+
+/** Changes one thing in JSON: a string, a number, an element of a list. */
+function alter(random: Random, value: unknown): unknown {
+  if (typeof value === 'string') {
+    const at = random.below(value.length + 1)
+    return random.chance(0.5) ? `${value.slice(0, at)}x${value.slice(at)}` : value.slice(0, at) + value.slice(at + 1)
+  }
+  if (typeof value === 'number') return value + 1
+  if (Array.isArray(value)) {
+    if (value.length === 0 || random.chance(0.2)) return [...value, ...value]
+    const at = random.below(value.length)
+    return random.chance(0.2) ? value.toSpliced(at, 1) : value.with(at, alter(random, value[at]))
+  }
+  if (typeof value === 'object' && value !== null) {
+    const name = random.pick(Object.keys(value))
+    return { ...value, [name]: alter(random, (value as Record<string, unknown>)[name]) }
+  }
+  return value === null ? 'x' : null
+}
+
+function forgeGrant(seed: number): void {
+  const forged = alter(randomOf(seed), good) as Grant
+  if (JSON.stringify(forged) === JSON.stringify(good)) return
+  let verdict: unknown
+  try {
+    verdict = verifyGrant(forged, wanted)
+  } catch (error) {
+    // What does not even have a grant's shape never comes to be verified: the journal's schema refuses it.
+    verdict = error
+  }
+  if (verdict === null) throw new Violation(`a grant holds that nobody gave: ${JSON.stringify(forged)}`)
+}
+
+const ID = 'aaaaaaaaaaaa-1'
+const written = (() => {
+  let prev = genesis(ID)
+  return Array.from({ length: 30 }, (_, i): Entry => {
+    const at = new Date(Date.parse('2026-11-21T03:00:00.000Z') + i * 1000).toISOString()
+    const entry = seal({
+      incident: ID,
+      seq: i + 1,
+      at,
+      op: `op-${i}`,
+      event: { type: 'alerts.changed', alerts: [], truncated: i },
+      prev,
+    })
+    prev = entry.hash
+    return entry
+  })
+})()
+const heads = new Map([[ID, written.at(-1)!.hash]])
+
+function tamper(seed: number): void {
+  const random = randomOf(seed)
+  const at = random.below(written.length)
+  const other = random.below(written.length)
+  const reseal = ({ hash: _, ...entry }: Entry) => seal({ ...entry, op: 'forged' })
+  const changed = random.pick([
+    () => written.with(at, alter(random, written[at]) as Entry),
+    () => written.toSpliced(at, 1),
+    () => written.with(at, written[other]!).with(other, written[at]!),
+    () => written.slice(0, at),
+    () => written.toSpliced(at, 0, written[other]!),
+    () => written.with(at, reseal(written[at]!)),
+    () => {
+      // Everything from here on sealed anew: sound in itself, and found by the head that was posted.
+      let prev = written[at]!.prev
+      return written.map((entry, i) => {
+        if (i < at) return entry
+        const { hash: _, ...rest } = entry
+        const sealed = seal({ ...rest, op: `forged-${i}`, prev })
+        prev = sealed.hash
+        return sealed
+      })
+    },
+  ])()
+  if (JSON.stringify(changed) === JSON.stringify(written)) return
+  if (audit(new Map([[ID, changed]]), heads).sound) throw new Violation('a changed journal verifies')
+}

@@ -1,0 +1,540 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { z } from 'zod'
+import type { Alert } from '../../src/domain/alert.ts'
+import { defineChange, type Finding, Refused, type RunContext } from '../../src/domain/command.ts'
+import { type Entry, genesis, type Happening, seal, verifyChain } from '../../src/domain/event.ts'
+import { evolve, type Incident, type Proposal } from '../../src/domain/incident.ts'
+import type { Job } from '../../src/domain/job.ts'
+import type { Playbook } from '../../src/domain/playbook.ts'
+import { humanOf, type Person, Policy } from '../../src/domain/policy.ts'
+import type { Holder, Journal } from '../../src/domain/ports.ts'
+import { createFreezer } from '../../src/pipeline/freezer.ts'
+import { createHandlers } from '../../src/pipeline/handlers.ts'
+import { createIngest } from '../../src/pipeline/ingest.ts'
+import { createPropose } from '../../src/pipeline/propose.ts'
+import { createRun } from '../../src/pipeline/run.ts'
+import { createBotTick, createWorkerTick } from '../../src/pipeline/tick.ts'
+import type { Workbench } from '../../src/pipeline/workbench.ts'
+import { type Bug, NO_BUG } from './bugs.ts'
+import { createScheduler, type Process, randomOf } from './scheduler.ts'
+
+const keys = generateKeyPairSync('ed25519')
+const stranger = generateKeyPairSync('ed25519')
+const policy = Policy.parse({
+  approvers: { data: { users: ['U0ADA', 'U0SAM', 'U0SAM2', 'U0GUS'] } },
+  defaultApprovers: ['data'],
+  quorum: { low: 2 },
+  people: { sam: ['U0SAM', 'U0SAM2'] },
+  proposalMinutes: 60,
+})
+const person = (user: string, patch: Partial<Person> = {}): Person => ({
+  user,
+  name: user,
+  deleted: false,
+  bot: false,
+  guest: false,
+  external: false,
+  usergroups: [],
+  ...patch,
+})
+const PEOPLE = [person('U0ADA'), person('U0SAM'), person('U0SAM2'), person('U0GUS', { guest: true }), person('U0WHO')]
+const MAY = ['U0ADA', 'U0SAM', 'U0SAM2']
+const playbook: Playbook = {
+  id: 'lamp/off',
+  hash: 'sha256:1',
+  title: 'The lamp is off',
+  match: { alertname: { kind: 'equals', value: 'LampOff' } },
+  groupBy: ['room'],
+  owner: '@lamps',
+  approvers: [],
+  severity: null,
+  channel: null,
+  intro: '',
+  steps: [
+    {
+      id: 'switch',
+      title: 'Switch',
+      line: 1,
+      prose: '',
+      call: { command: 'lamp.switch', summary: '', effect: 'once', risk: 'low', params: {}, fields: [] },
+    },
+  ],
+}
+const STEPS = ['first', 'second']
+
+/** What the target itself has seen: nobody of Keyturn writes it. */
+type Effect = {
+  incident: string
+  proposal: string
+  step: string
+  bulb: string
+  from: number
+  to: number | null
+  at: number
+}
+/** A press that was answered with yes, as the person saw the plan. */
+type Press = { incident: string; proposal: string; bulb: string; user: string; at: number }
+
+export class Violation extends Error {
+  override name = 'Violation'
+}
+const must = (holds: boolean, what: string) => {
+  if (!holds) throw new Violation(what)
+}
+
+/**
+ * One schedule of the real pipeline: two bots and two workers on one journal, whose calls are ordered by chance, and
+ * which may die at any of them; people who press what they should not; a target that moves; a clock that jumps.
+ * Throws Violation when something happened that must not.
+ */
+export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
+  const random = randomOf(seed)
+  const scheduler = createScheduler(random)
+  const time = { now: Date.parse('2026-11-21T03:00:00.000Z') }
+  const journals = new Map<string, Entry[]>()
+  const states = new Map<string, Incident>()
+  const ops = new Set<string>()
+  const locks = new Map<string, { text: string; at: number }>()
+  const beats = new Map<string, number>()
+  const jobs: Job[] = []
+  const effects: Effect[] = []
+  const presses: Press[] = []
+  let bulb = 'a'
+  let instant = 0
+  let counter = 0
+
+  function journalOf(process: Process): Journal {
+    const call = <T>(work: () => T) => scheduler.call(process, work)
+    return {
+      load: (id) =>
+        call(() => {
+          const state = states.get(id)
+          return state ? bug.views(state, process.name) : null
+        }),
+      append: (id, version, op, events) => {
+        // Taken before the way to the store, as the real one does.
+        const at = new Date(time.now).toISOString()
+        return call(() => {
+          if (ops.has(op)) return { ok: false as const, reason: 'duplicate' as const }
+          const entries = journals.get(id) ?? []
+          if (bug.compareAndSet && entries.length !== version)
+            return { ok: false as const, reason: 'conflict' as const }
+          ops.add(op)
+          let state = states.get(id) ?? null
+          for (const event of events.filter(bug.keeps)) {
+            const entry = seal({
+              incident: id,
+              seq: entries.length + 1,
+              at,
+              op,
+              event: event as Happening,
+              prev: entries.at(-1)?.hash ?? genesis(id),
+            })
+            entries.push(entry)
+            state = evolve(state, entry)
+          }
+          journals.set(id, entries)
+          if (state) states.set(id, state)
+          return { ok: true as const, incident: state! }
+        })
+      },
+      current: (group) => call(() => [...states.values()].findLast((i) => i.group === group)?.id ?? null),
+      active: () => call(() => [...states.keys()]),
+      retire: () => call(() => {}),
+      entries: (id) => call(() => journals.get(id) ?? []),
+      all: () => call(() => [...journals.keys()]),
+      watch: () => () => {},
+    }
+  }
+
+  function common(process: Process) {
+    const call = <T>(work: () => T) => scheduler.call(process, work)
+    const text = (h: Holder) => JSON.stringify([h.incident, h.proposal])
+    return {
+      journal: journalOf(process),
+      bell: { ring: (all: readonly Job[]) => call(() => void jobs.push(...all)) },
+      locks: {
+        acquire: (targets: readonly string[], holder: Holder) =>
+          call(() => {
+            for (const target of targets) {
+              const held = locks.get(target)
+              if (held && held.text !== text(holder) && time.now - held.at < bug.lockFor) {
+                const [incident, proposal] = JSON.parse(held.text) as [string, string]
+                return { ok: false as const, target, holder: { incident, proposal } }
+              }
+            }
+            for (const target of targets) locks.set(target, { text: text(holder), at: time.now })
+            return { ok: true as const }
+          }),
+        release: (targets: readonly string[], holder: Holder) =>
+          call(() => {
+            for (const target of targets) if (locks.get(target)?.text === text(holder)) locks.delete(target)
+          }),
+      },
+      pulse: {
+        beat: (incident: string, proposal: string) => call(() => void beats.set(`${incident}/${proposal}`, time.now)),
+        alive: (incident: string, proposal: string) =>
+          call(() => time.now - (beats.get(`${incident}/${proposal}`) ?? 0) < 5000),
+        progress: () => call(() => {}),
+        read: () => call(() => null),
+      },
+      clock: () => time.now,
+      ids: () => `op-${counter++}`,
+      policy: bug.policy(policy),
+      onError: () => {},
+    }
+  }
+
+  const ordinal = (id: string) => Number(id.split('#')[1])
+  const incidentId = (group: string, n: number) => `${group}#${n}`
+
+  /** The target does it: what it has seen is its own. It looks at itself first, as every command does. */
+  async function effect(process: Process, seen: Effect, fingerprint: string): Promise<void> {
+    await scheduler.call(process, () => {
+      if (seen.step === STEPS[0] && fingerprint !== bug.sees(bulb)) throw new Refused('It is not what it was.')
+      effects.push(Object.assign(seen, { from: instant, bulb, at: time.now }))
+    })
+    await scheduler.call(process, () => {
+      seen.to = instant
+    })
+  }
+
+  function command(process: Process) {
+    return defineChange({
+      id: 'lamp.switch',
+      summary: 'Switch it on',
+      effect: 'once',
+      risk: 'low',
+      params: z.object({}),
+      plan: () =>
+        scheduler.call(process, () => ({
+          summary: 'Switch it on',
+          targets: [{ id: 'lamp', name: 'lamp', fingerprint: bug.sees(bulb), details: {} }],
+          steps: STEPS.map((id) => ({ id, title: id, detail: '' })),
+          warnings: [],
+          data: null,
+        })),
+      async run(plan, ctx: RunContext) {
+        const [incident = '', proposal = ''] = running.get(ctx) ?? []
+        for (const step of STEPS)
+          await ctx.step(step, async (): Promise<undefined> => {
+            const seen = { incident, proposal, step, bulb: '', from: 0, to: null, at: 0 }
+            await effect(process, seen, plan.targets[0]!.fingerprint)
+          })
+        return 'done'
+      },
+      verify: async () => [{ title: 'on', ok: true, detail: '' }],
+      probe: (_plan, step) =>
+        scheduler.call(
+          process,
+          (): Finding => ({
+            landed: effects.some((e) => e.step === step && e.to !== null) ? 'yes' : 'cannot_tell',
+            detail: '',
+          }),
+        ),
+    })
+  }
+  const running = new Map<unknown, [string, string]>()
+
+  function worker(name: string) {
+    const process = scheduler.process(name)
+    const base = common(process)
+    const change = command(process) as never as { run(plan: unknown, ctx: unknown): Promise<string> }
+    const freezer = createFreezer({ ...base, incidentId, ordinal })
+    const bench = (incident: string, proposal: string): Workbench => ({
+      ...base,
+      commands: new Map([
+        [
+          'lamp.switch',
+          {
+            command: {
+              ...(change as object),
+              run: (plan: unknown, ctx: object) => {
+                running.set(ctx, [incident, proposal])
+                return change.run(plan, ctx)
+              },
+            } as never,
+            version: '1',
+          },
+        ],
+      ]),
+      playbooks: new Map([[playbook.id, playbook]]),
+      connections: {},
+      secret: () => '',
+      strike: (text) => text,
+      frozen: freezer.state,
+      signal: process.signal,
+    })
+    return {
+      process,
+      tick: createWorkerTick(base),
+      take(job: Job): Promise<void> {
+        if (job.kind === 'evidence') return Promise.resolve()
+        const own = bench(job.incident, job.proposal)
+        if (job.kind === 'plan') return createPropose(own)(job.incident, job.proposal, true)
+        const run = createRun({
+          ...own,
+          policy: base.policy,
+          publicKey: bug.trusts(keys.publicKey, stranger.publicKey),
+          worker: name,
+          onError: () => {},
+        })
+        return job.kind === 'probe' ? run.probe(job.incident, job.proposal) : run.run(job.incident, job.proposal)
+      },
+    }
+  }
+
+  function bot(name: string) {
+    const process = scheduler.process(name)
+    const base = common(process)
+    const freezer = createFreezer({ ...base, incidentId, ordinal })
+    return {
+      process,
+      freezer,
+      ingest: createIngest({ ...base, playbooks: [playbook], regex: () => false, incidentId, ordinal }),
+      handlers: createHandlers({ ...base, freezer, keys: bug.signs(keys, stranger), faultsOf: () => ({}) }),
+      tick: createBotTick({ ...base, isShown: async () => true }),
+    }
+  }
+
+  let names = 0
+  const bots = [bot(`bot-${names++}`), bot(`bot-${names++}`)]
+  const workers = [worker(`worker-${names++}`), worker(`worker-${names++}`)]
+  const going = new Set<Promise<unknown>>()
+  const start = (work: Promise<unknown>) => {
+    const done = work.catch(() => {}).finally(() => going.delete(done))
+    going.add(done)
+  }
+  const alert = (status: Alert['status'], room = random.pick(['hall', 'attic'])): Alert => ({
+    source: 'test',
+    fingerprint: room,
+    status,
+    labels: { alertname: 'LampOff', room },
+    annotations: {},
+    startsAt: new Date(time.now).toISOString(),
+    endsAt: status === 'resolved' ? new Date(time.now + 1).toISOString() : null,
+    links: [],
+  })
+
+  function press(): void {
+    const open = [...states.values()].flatMap((i) =>
+      i.proposals.filter((p) => p.digest !== null).map((p) => ({ i, p })),
+    )
+    if (open.length === 0) return
+    const { i, p } = random.pick(open)
+    const who = bug.people(random.pick(random.chance(0.75) ? PEOPLE.slice(0, 2) : PEOPLE))
+    const verdict = random.chance(0.9) ? ('approve' as const) : ('reject' as const)
+    // A storm: the same press on both bots, perhaps again.
+    for (const b of random.chance(0.3) ? bots : [random.pick(bots)]) approve(b, i, p, who, verdict)
+  }
+  function approve(
+    b: (typeof bots)[number],
+    i: Incident,
+    p: Proposal,
+    who: Person,
+    verdict: 'approve' | 'reject',
+  ): void {
+    if (!p.digest || !p.subject) return
+    const seen = p.subject.plan.targets[0]!.fingerprint
+    const asked = b.handlers.decide({
+      incident: i.id,
+      proposal: p.id,
+      digest: p.digest,
+      verdict,
+      reason: 'why',
+      person: who,
+    })
+    start(
+      asked.then((answer) => {
+        if (answer.ok && verdict === 'approve')
+          presses.push({ incident: i.id, proposal: p.id, bulb: seen, user: who.user, at: time.now })
+      }),
+    )
+  }
+  function settle(): void {
+    const unknown = [...states.values()].flatMap((i) =>
+      i.proposals.filter((p) => p.status === 'unknown').map((p) => ({ i, p })),
+    )
+    if (unknown.length === 0) return
+    const { i, p } = random.pick(unknown)
+    const choice = random.pick(['done', 'resume', 'abandon'] as const)
+    start(
+      random
+        .pick(bots)
+        .handlers.settle({ incident: i.id, proposal: p.id, choice, reason: 'x', person: random.pick(PEOPLE) }),
+    )
+  }
+
+  const actions: [number, () => void][] = [
+    [
+      2,
+      () =>
+        start(random.pick(bots).ingest({ alerts: [alert(random.chance(0.85) ? 'firing' : 'resolved')], truncated: 0 })),
+    ],
+    [12, press],
+    [2, settle],
+    [
+      9,
+      () =>
+        jobs.length > 0 &&
+        start(
+          random
+            .pick(workers)
+            .take(random.chance(0.5) ? jobs.splice(random.below(jobs.length), 1)[0]! : random.pick(jobs)),
+        ),
+    ],
+    [0.7, () => start(random.pick(bots).tick())],
+    [0.7, () => start(random.pick(workers).tick())],
+    [
+      1,
+      () => {
+        const w = random.below(workers.length)
+        workers[w]!.process.die()
+        workers[w] = worker(`worker-${names++}`)
+      },
+    ],
+    [
+      0.5,
+      () => {
+        const b = random.below(bots.length)
+        bots[b]!.process.die()
+        bots[b] = bot(`bot-${names++}`)
+      },
+    ],
+    [
+      0.7,
+      () => {
+        bulb = random.pick(['a', 'b', 'c'])
+      },
+    ],
+    [
+      1.5,
+      () => {
+        time.now += random.pick([1000, 6000, 61_000, 16 * 60_000])
+      },
+    ],
+    [
+      0.3,
+      () =>
+        start(
+          random.pick(bots).freezer[random.chance(0.5) ? 'freeze' : 'thaw']({ by: 'ona', reason: 'x', person: null }),
+        ),
+    ],
+    [
+      0.5,
+      () => {
+        const all = [...states.values()].flatMap((i) =>
+          i.proposals.filter((p) => p.status === 'running').map((p) => ({ i, p })),
+        )
+        if (all.length > 0) {
+          const { i, p } = random.pick(all)
+          start(random.pick(bots).handlers.cancel({ incident: i.id, proposal: p.id, person: random.pick(PEOPLE) }))
+        }
+      },
+    ],
+  ]
+  // Each schedule has its own temper: some things happen a lot in it, some not at all.
+  for (const action of actions) action[0] *= random.pick([0.3, 1, 1, 3])
+  const weight = actions.reduce((sum, [share]) => sum + share, 0)
+  try {
+    await prelude()
+    for (instant = 1; instant <= 250; instant += 1) {
+      if (random.chance(0.15)) {
+        let at = random.next() * weight
+        for (const [share, act] of actions) {
+          at -= share
+          if (at >= 0) continue
+          act()
+          break
+        }
+      }
+      await scheduler.step()
+      check()
+    }
+  } finally {
+    for (const { process } of [...bots, ...workers]) process.die()
+  }
+
+  /** Most schedules begin with two plans for one target, which two people have agreed to or are about to. */
+  async function prelude(): Promise<void> {
+    const drain = async () => {
+      while (await scheduler.step());
+    }
+    for (const room of ['hall', 'attic']) start(bots[0]!.ingest({ alerts: [alert('firing', room)], truncated: 0 }))
+    await drain()
+    for (const job of jobs.splice(0)) start(workers[0]!.take(job))
+    await drain()
+    for (const user of PEOPLE.slice(0, random.below(3))) {
+      for (const i of [...states.values()])
+        if (random.chance(0.8)) approve(bots[0]!, i, i.proposals[0]!, user, 'approve')
+      await drain()
+    }
+  }
+
+  /** What the target saw, held against what people pressed and what the journals say in their order. */
+  function check(): void {
+    for (const [i, e] of effects.entries()) {
+      const before = effects.slice(0, i)
+      const mine = (o: Effect) => o.incident === e.incident && o.proposal === e.proposal
+      must(!before.some((o) => mine(o) && o.step === e.step), `${e.step} of ${e.proposal} had two effects`)
+      const beside = before.filter((o) => !mine(o) && o.to !== null && o.from < (e.to ?? instant) && e.from < o.to)
+      must(beside.length === 0, 'two changes on one target at once')
+      const agreed = approvers(e.incident, e.proposal, e.step === STEPS[0] ? e.bulb : null)
+      must(agreed >= 2, `${e.step} of ${e.proposal} ran though ${agreed} of 2 people agreed to that plan`)
+    }
+    for (const [id, entries] of journals) if (instant % 20 === 0) inOrder(id, entries)
+    for (const state of states.values())
+      for (const p of state.proposals)
+        if (p.status === 'succeeded')
+          must(
+            STEPS.every((s) => effects.some((e) => e.incident === state.id && e.step === s)),
+            'succeeded without its effects',
+          )
+  }
+
+  /** How many humans who may have agreed: those who were told yes, and those whose decision is stored and not yet answered. */
+  function approvers(incident: string, proposal: string, saw: string | null): number {
+    const entries = journals.get(incident) ?? []
+    const shown = new Map<string, string>()
+    const stored: Press[] = []
+    for (const { event } of entries) {
+      if ((event.type === 'plan.made' || event.type === 'run.voided') && event.subject && event.digest)
+        shown.set(event.digest, event.subject.plan.targets[0]!.fingerprint)
+      if (event.type !== 'proposal.decided' || event.decision.verdict !== 'approve') continue
+      const { user, digest } = event.decision
+      stored.push({ incident, proposal: event.decision.proposal, user, bulb: shown.get(digest) ?? '', at: 0 })
+    }
+    const agreed = [...presses, ...stored].filter(
+      (p) =>
+        p.incident === incident && p.proposal === proposal && MAY.includes(p.user) && (saw === null || p.bulb === saw),
+    )
+    return new Set(agreed.map((p) => humanOf(policy, p.user))).size
+  }
+
+  function inOrder(id: string, entries: readonly Entry[]): void {
+    must(verifyChain(id, entries) === null, `the journal of ${id} does not verify`)
+    let resolved = false
+    const planned = new Map<string, number>()
+    const granted = new Map<string, number>()
+    for (const { event, at } of entries) {
+      const now = Date.parse(at)
+      if (event.type === 'incident.resolved') resolved = true
+      if (event.type === 'incident.reopened') resolved = false
+      if (event.type === 'plan.made' || event.type === 'run.voided') planned.set(event.proposal, now)
+      if (event.type === 'proposal.granted') granted.set(event.grant.proposal, now)
+      if (event.type === 'proposal.decided') {
+        must(!resolved, 'a plan was decided on after its alert had resolved')
+        must(MAY.includes(event.decision.user), `${event.decision.user} decided`)
+        must(
+          now - planned.get(event.decision.proposal)! <= policy.proposalMinutes * 60_000,
+          'a plan was decided on after its time',
+        )
+      }
+      if (event.type === 'run.started')
+        must(
+          now - granted.get(event.proposal)! <= policy.grantMinutes * 60_000,
+          'a run started after its grant had lapsed',
+        )
+    }
+  }
+}
