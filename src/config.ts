@@ -19,6 +19,10 @@ const Slack = z.strictObject({
   apiUrl: z.url().optional(),
   /** Names that playbooks use, to channel ids. `default` is where everything else goes. */
   channels: z.object({ default: channelId }).catchall(channelId),
+  /** Owners of playbooks, as written there, to the ids of users or user groups: they are pinged when it is theirs alone. */
+  owners: z
+    .record(z.string(), z.string().regex(/^[USW][A-Z0-9]{2,}$/, 'is not the id of a Slack user or user group'))
+    .default({}),
 })
 
 const Schema = z.strictObject({

@@ -19,6 +19,8 @@ export type ViewContext = RenderContext &
     policy: Policy
     /** Where people read a playbook, or null. */
     playbookUrl: (playbook: string) => string | null
+    /** The Slack id of a playbook's owner, or null. */
+    ownerId: (owner: string) => string | null
   }>
 
 /** How the bot looks. */
@@ -38,6 +40,8 @@ export type SlackSettings = Readonly<{
   apiUrl?: string | undefined
   /** Ids by the names that playbooks use. */
   channels: { default: string } & Readonly<Record<string, string>>
+  /** Ids by the names of owners in playbooks. */
+  owners: Readonly<Record<string, string>>
 }>
 
 export type SlackDeps = Readonly<{
@@ -59,7 +63,8 @@ export type SlackDeps = Readonly<{
 /** The edge to people: what they press comes in by HTTP (`plugin`) or a socket, what they see goes out by the reconciler. */
 export function createSlackEdge(deps: SlackDeps) {
   const { settings, secret, handlers, journal, postbox, policy, views, playbookUrl, clock, log } = deps
-  const { apiUrl, channels } = settings
+  const { apiUrl, channels, owners } = settings
+  const ownerId = (owner: string) => (Object.hasOwn(owners, owner) ? owners[owner]! : null)
   const botToken = secret(settings.botTokenFrom)
   const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
   const send = createSend({ web: createWeb(connection), clock, log })
@@ -69,7 +74,7 @@ export function createSlackEdge(deps: SlackDeps) {
     ...deps,
     frozen: handlers.frozen,
     send,
-    render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl }),
+    render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl, ownerId }),
     channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
     sleep: deps.sleep ?? realSleep,
   })

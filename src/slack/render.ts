@@ -2,7 +2,7 @@ import { isFreeze } from '../domain/freeze.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
-import { count, fallback, moment } from './text.ts'
+import { count, fallback, moment, user, usergroup } from './text.ts'
 import { lines } from './views/blocks.ts'
 import { evidenceCard } from './views/evidence.ts'
 import { playbookCard } from './views/playbook.ts'
@@ -19,6 +19,7 @@ export function render(incident: Incident, context: ViewContext): Drawn[] {
       ...(p.run ? [{ at: p.run.startedAt, drawn: runCards(incident, p, context.progress[p.id] ?? null) }] : []),
       ...(p.reminded && p.plannedAt ? [{ at: p.plannedAt, drawn: [reminder(incident, p, context)] }] : []),
     ]),
+    ...handover(incident, context),
     ...(incident.resolvedAt ? [{ at: incident.resolvedAt, drawn: [ending(incident, incident.resolvedAt)] }] : []),
   ]
   // Asked for at the same moment, evidence comes first: sorting keeps the order of equals.
@@ -33,6 +34,22 @@ const reminder = (incident: Incident, p: Proposal, { policy }: ViewContext): Dra
   text: 'Still waiting for a decision',
   blocks: [lines(['Still waiting for a decision: ', ...approverMentions(policy, incident)])],
 })
+
+/** Where the playbook changes nothing, what was found is handed to its owner, once all of it is there. */
+function handover(incident: Incident, { ownerId }: ViewContext): { at: string; drawn: Drawn[] }[] {
+  const { playbook } = incident
+  if (!playbook || playbook.steps.some((s) => s.call && s.call.effect !== 'read')) return []
+  const found = Object.values(incident.evidence).map((e) => e.result?.at)
+  if (found.includes(undefined)) return []
+  const id = ownerId(playbook.owner)
+  const owner = id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id)
+  const words = ': nothing from here recovers this. It is yours, with what was found above.'
+  const at = found.reduce((latest, one) => (one! > latest! ? one : latest), incident.openedAt)!
+  const text = fallback(`Handed over to ${playbook.owner}`)
+  return [
+    { at, drawn: [{ key: 'note:handover', kind: 'message', thread: true, text, blocks: [lines([owner, words])] }] },
+  ]
+}
 
 function ending(incident: Incident, at: string): Drawn {
   const n = Object.keys(incident.alerts).length

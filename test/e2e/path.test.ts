@@ -271,7 +271,7 @@ describe('outages', () => {
 describe('an alert without a playbook', () => {
   it('has its thread, which says so and brings a draft', async () => {
     await w.alert([{ labels: { alertname: 'Strange', pod: 'p-1' } }])
-    await w.see('root', (m) => JSON.stringify(m.blocks).includes('none matches this alert'))
+    await w.see('root', (m) => JSON.stringify(m.blocks).includes('none matches'))
     await w.sandbox.waitFor(() => w.messages().some((m) => m.files?.some((f) => f.name === 'strange.md')), 10_000)
   })
 })

@@ -85,6 +85,15 @@ describe('a thread in every state', () => {
     expect(text).not.toContain('- target session 4712 of app')
   })
 
+  it('hands over to the owner where the playbook changes nothing, once the evidence is there', () => {
+    const keys = draw('handover').map((d) => d.key)
+    expect(keys.at(-1)).toBe('note:handover')
+    expect(JSON.stringify(draw('handover').at(-1))).toContain('"usergroup_id":"S0000PLAT"')
+    const early = render(incidentOf(...STATES.handover!.slice(0, -1)), context)
+    expect(early.some((d) => d.key === 'note:handover')).toBe(false)
+    expect(draw('open').some((d) => d.key === 'note:handover')).toBe(false)
+  })
+
   it('gives a later look at the evidence a message of its own', () => {
     const again = { type: 'evidence.requested', step: 'look', params: {}, by: null } as const
     const key = (drawn: readonly Drawn[]) => card(drawn, 'evidence:look').key
@@ -160,6 +169,7 @@ describe('hostile text', () => {
     /^U0000000SAM$/,
     /^U0000ONCALL$/,
     /^S0000DATA$/,
+    /^S0000PLAT$/,
   ]
   const RUNS = { numRuns: 150 }
 

@@ -50,6 +50,7 @@ export const context: ViewContext = {
   policy,
   progress: {},
   frozen: null,
+  ownerId: (owner) => (owner === '@data-platform' ? 'S0000PLAT' : null),
   playbookUrl: (id) => `https://wiki.example.com/playbooks/${id}`,
 }
 
@@ -254,6 +255,11 @@ export const STATES: Record<string, readonly Happening[]> = {
   'no-playbook': [
     { ...opened, title: 'Blocked', playbook: null },
     { type: 'alerts.changed', alerts: [alertOf()], truncated: 7 },
+  ],
+  handover: [
+    { ...opened, playbook: { ...playbook, steps: playbook.steps.slice(0, 1) } },
+    ...openWith(s).slice(1, 3),
+    ...openWith(s).slice(4, 5),
   ],
   planning: openWith(s).slice(0, 5),
   open: openWith(s),

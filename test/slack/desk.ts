@@ -157,6 +157,7 @@ export async function createDesk(
       appTokenFrom: 'appToken',
       apiUrl: sandbox.apiUrl,
       channels: { default: DATA },
+      owners: {},
     },
     secret: (name) => SECRETS[name as keyof typeof SECRETS],
     handlers,

@@ -10,7 +10,7 @@ import { bold, facts, header, lines, mono, notice, type Piece, said, small } fro
 function freezeStatus(incident: Incident): Status {
   return incident.resolvedAt
     ? { words: 'the freeze is lifted', level: 'success', next: '' }
-    : { words: 'FROZEN', level: 'error', next: 'lift it in the Home tab or with `keyturn thaw`, once it is safe' }
+    : { words: 'FROZEN', level: 'error', next: 'lift it in the Home tab or with keyturn thaw, once it is safe' }
 }
 
 type Status = { words: string; level: NonNullable<AlertBlock['level']>; next: string }
@@ -58,6 +58,9 @@ export function status(incident: Incident): Status {
   if (rung)
     return { words: 'firing', level: 'error', next: `read the evidence, then ask for “${rung.title}” in the thread` }
   const owner = incident.playbook?.owner
+  const changes = incident.playbook?.steps.some((s) => s.call && s.call.effect !== 'read')
+  if (owner && !changes)
+    return { words: 'firing', level: 'error', next: `it is handed over to ${owner}, with the evidence in the thread` }
   return {
     words: 'firing',
     level: 'error',
@@ -84,23 +87,21 @@ export function rootCard(
     notice(now.level, now.words),
     header(incident.title),
     ...(summary ? [said(summary, 1000)] : []),
-    facts([
-      ...(now.next ? [['Next', now.next] as const] : []),
-      ['Severity', bold(incident.severity)],
-      ...(environments.length > 0 ? [['Environment', bold(environments.join(', '))] as const] : []),
-      ['Alerts', `${firing} firing of ${alerts.length}${truncated}`],
-      ...(isFreeze(incident)
-        ? []
-        : ([
+    ...(now.next ? [facts([['Next', now.next]])] : []),
+    ...(isFreeze(incident)
+      ? []
+      : [
+          facts([
+            ['Severity', bold(incident.severity)],
+            ...(environments.length > 0 ? [['Environment', bold(environments.join(', '))] as const] : []),
+            ['Alerts', `${firing} firing of ${alerts.length}${truncated}`],
             ['Owner', playbook?.owner ?? 'nobody is named'],
             [
               'Playbook',
-              playbook
-                ? link(playbookUrl(playbook.id), playbook.id)
-                : 'none matches this alert; a draft is in the thread',
+              playbook ? link(playbookUrl(playbook.id), playbook.id) : 'none matches; a draft is in the thread',
             ],
-          ] as const)),
-    ]),
+          ]),
+        ]),
     lines(age(incident)),
     small(...links(incident), 'incident ', mono(incident.id)),
   ]
