@@ -44,7 +44,7 @@ function handover(incident: Incident, { ownerId }: ViewContext): { at: string; d
   const id = ownerId(playbook.owner)
   const owner = id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id)
   const words = ': nothing from here recovers this. It is yours, with what was found above.'
-  const at = found.reduce((latest, one) => (one! > latest! ? one : latest), incident.openedAt)!
+  const at = found.toSorted().at(-1) ?? incident.openedAt
   const text = fallback(`Handed over to ${playbook.owner}`)
   return [
     { at, drawn: [{ key: 'note:handover', kind: 'message', thread: true, text, blocks: [lines([owner, words])] }] },
