@@ -1,6 +1,5 @@
 import { type KeyObject, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 import type { Config } from './config.ts'
 import type { Job } from './domain/job.ts'
 import type { Playbook, RegexTest } from './domain/playbook.ts'
@@ -15,6 +14,7 @@ import { createPropose } from './pipeline/propose.ts'
 import { createRun } from './pipeline/run.ts'
 import { createBotTick, createWorkerTick } from './pipeline/tick.ts'
 import type { Versioned, Workbench } from './pipeline/workbench.ts'
+import type { Store } from './redis/connect.ts'
 import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { createLocks } from './redis/locks.ts'
@@ -39,7 +39,7 @@ export type AppDeps = Readonly<{
   playbooks: readonly Playbook[]
   regex: RegexTest
   /** Opens a Redis connection; `patient` ones wait for ever. They are closed by `stop`. */
-  connect: (patient?: boolean) => Redis
+  connect: (patient?: boolean) => Store
 }>
 
 /** A started process: `stop` ends it in reverse order. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ConnectionKind } from './domain/command.ts'
 import { Policy } from './domain/policy.ts'
 import type { ConnectionConfig } from './pipeline/context.ts'
+import type { Address } from './redis/connect.ts'
 import { SourceSettings } from './sources/registry.ts'
 import { SourceName } from './sources/source.ts'
 
@@ -25,8 +26,25 @@ const Slack = z.strictObject({
     .default({}),
 })
 
+const node = z
+  .string()
+  .regex(/^[^\s:@/]+:[1-9][0-9]{0,4}$/, 'is not written as host:port')
+  .transform((text) => ({ host: text.split(':')[0]!, port: Number(text.split(':')[1]) }))
+const nodes = z.array(node).min(1)
+
+/** Where Redis is: one server's URL, or the sentinels of a master, or some nodes of a cluster. */
+const RedisSettings = z.strictObject({
+  /** The URL of one server, with its user and password. REDIS_URL unless sentinels or a cluster are given. */
+  urlFrom: envName.optional(),
+  sentinels: z.strictObject({ master: z.string().min(1), nodes, passwordFrom: envName.optional() }).optional(),
+  cluster: z.strictObject({ nodes }).optional(),
+  user: z.string().min(1).optional(),
+  passwordFrom: envName.optional(),
+  tls: z.boolean().optional(),
+})
+
 const Schema = z.strictObject({
-  redis: z.strictObject({ urlFrom: envName.default('REDIS_URL') }).prefault({}),
+  redis: RedisSettings.prefault({}),
   http: z
     .strictObject({ host: z.string().default('127.0.0.1'), port: z.number().int().min(0).max(65535).default(8080) })
     .prefault({}),
@@ -128,7 +146,14 @@ function explain(issue: z.core.$ZodIssue, fault: Report): void {
 
 /** Names that must exist elsewhere in the file. */
 function crossCheck(config: z.infer<typeof Schema>, fault: Report): void {
-  const { policy } = config
+  const { policy, redis } = config
+  const ways = (['urlFrom', 'sentinels', 'cluster'] as const).filter((way) => redis[way] !== undefined)
+  if (ways.length > 1)
+    fault(['redis', ways[1]!], `cannot stand beside ${ways[0]}: there is one Redis, keep one of them`)
+  if (!redis.sentinels && !redis.cluster)
+    for (const key of ['user', 'passwordFrom', 'tls'] as const)
+      if (redis[key] !== undefined)
+        fault(['redis', key], 'is for sentinels and clusters: put it into the URL that urlFrom names')
   for (const name of policy.defaultApprovers)
     if (!Object.hasOwn(policy.approvers, name))
       fault(['policy', 'defaultApprovers'], `names ${JSON.stringify(name)}, which is not under policy.approvers`)
@@ -141,18 +166,41 @@ function crossCheck(config: z.infer<typeof Schema>, fault: Report): void {
         )
 }
 
+const REDIS_URL = 'REDIS_URL'
+
+/** Where Redis is, with its passwords. `secret` throws if one is not set. */
+export function redisAddress({ redis }: Config, secret: (variable: string) => string): Address {
+  const login = {
+    ...(redis.user && { username: redis.user }),
+    ...(redis.passwordFrom && { password: secret(redis.passwordFrom) }),
+    ...(redis.tls && { tls: true }),
+  }
+  if (redis.cluster) return { kind: 'cluster', nodes: redis.cluster.nodes, login }
+  if (!redis.sentinels) return { kind: 'one', url: secret(redis.urlFrom ?? REDIS_URL) }
+  const { master, nodes, passwordFrom } = redis.sentinels
+  return {
+    kind: 'sentinels',
+    master,
+    nodes,
+    ...(passwordFrom && { sentinelPassword: secret(passwordFrom) }),
+    login,
+  }
+}
+
 /** What a process needs from the environment; connections' secrets are the worker's alone. */
 export function neededVariables(
   config: Config,
   role: { bot: boolean; worker: boolean },
 ): { key: string; variable: string }[] {
-  const needed = [{ key: 'redis.urlFrom', variable: config.redis.urlFrom }]
+  const needed: { key: string; variable: string }[] = []
   const secretsIn = (value: unknown, path: string): void => {
     if (typeof value !== 'object' || value === null) return
     for (const [key, inner] of Object.entries(value))
       if (key.endsWith('From') && typeof inner === 'string') needed.push({ key: `${path}.${key}`, variable: inner })
       else secretsIn(inner, `${path}.${key}`)
   }
+  if (config.redis.sentinels || config.redis.cluster) secretsIn(config.redis, 'redis')
+  else needed.push({ key: 'redis.urlFrom', variable: config.redis.urlFrom ?? REDIS_URL })
   if (role.bot) {
     const { slack } = config
     needed.push({ key: 'keys.privateKeyFrom', variable: config.keys.privateKeyFrom })

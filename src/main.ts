@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { commands, connectionKinds } from '../commands/index.ts'
 import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
 import { audit, readJournals } from './audit.ts'
-import { type Config, formatConfigFaults, neededVariables, parseConfig } from './config.ts'
+import { type Config, formatConfigFaults, neededVariables, parseConfig, redisAddress } from './config.ts'
 import type { Entry } from './domain/event.ts'
 import { sentence } from './domain/reason.ts'
 import { createLog } from './log.ts'
@@ -69,7 +69,7 @@ async function start(role: { bot: boolean; worker: boolean }, configFile: string
     needed.map((n) => n.variable),
   )
   const log = createLog({ level: config.logLevel, strike: secrets.strike })
-  const url = secrets.secret(config.redis.urlFrom)
+  const address = redisAddress(config, secrets.secret)
   const onError = (err: Error) => log.warn({ err }, 'Redis')
   const deps: AppDeps = {
     config,
@@ -79,12 +79,12 @@ async function start(role: { bot: boolean; worker: boolean }, configFile: string
     commands: await versioned(commands, resolve(root, 'commands')),
     playbooks,
     regex: matchesWhole,
-    connect: (patient = false) => (patient ? connectPatient(url, onError) : connectRedis(url, onError)),
+    connect: (patient = false) => (patient ? connectPatient(address, onError) : connectRedis(address, onError)),
   }
   const redis = deps.connect()
   const faults = await durabilityFaults(redis)
     .catch((cause) => {
-      throw new Fault(`${config.redis.urlFrom}: Redis does not answer: ${secrets.strike((cause as Error).message)}`)
+      throw new Fault(`${configFile}: redis: Redis does not answer: ${secrets.strike((cause as Error).message)}`)
     })
     .finally(() => redis.disconnect())
   if (faults.length > 0 && !volatile) throw new Fault(faults.join('\n'))
@@ -133,8 +133,8 @@ function printKeys(): void {
 /** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
 async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> {
   const config = await readConfig(configFile)
-  const url = createSecrets(process.env, []).secret(config.redis.urlFrom)
-  const [redis, subscriber] = [connectRedis(url, () => {}), connectRedis(url, () => {})]
+  const address = redisAddress(config, createSecrets(process.env, []).secret)
+  const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
     const journal = createJournal({ redis, subscriber, clock: Date.now })
     const ordinal = (id: string) => parseIncidentId(id).n
@@ -160,9 +160,9 @@ async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason:
 
 async function journals(configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> {
   const config = await readConfig(configFile)
-  const url = createSecrets(process.env, []).secret(config.redis.urlFrom)
-  const redis = connectRedis(url, () => {})
-  const subscriber = connectRedis(url, () => {})
+  const address = redisAddress(config, createSecrets(process.env, []).secret)
+  const redis = connectRedis(address, () => {})
+  const subscriber = connectRedis(address, () => {})
   try {
     const journal = createJournal({ redis, subscriber, clock: Date.now })
     const ids = only ? [only] : (await journal.all()).sort()

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from '@jest/globals'
 import { connectionKinds } from '../commands/index.ts'
-import { formatConfigFaults, neededVariables, parseConfig } from '../src/config.ts'
+import { formatConfigFaults, neededVariables, parseConfig, redisAddress } from '../src/config.ts'
 
 const example = await readFile(new URL('../keyturn.example.yaml', import.meta.url), 'utf8')
 const faultsOf = (text: string): string[] => {
@@ -84,5 +84,55 @@ describe('what a process needs from the environment', () => {
       'ALERTMANAGER_TOKEN',
     ])
     expect(needs(false, true)).toEqual(['REDIS_URL', 'KEYTURN_PUBLIC_KEY', 'WAREHOUSE_PASSWORD'])
+  })
+})
+
+describe('Redis', () => {
+  const login = 'user: k, passwordFrom: REDIS_PASSWORD, tls: true'
+  const configOf = (redis: string) => {
+    const parsed = parseConfig(`${SLACK}redis: { ${redis} }`, connectionKinds)
+    if (!parsed.ok) throw new Error(formatConfigFaults('k.yaml', parsed.faults))
+    return parsed.config
+  }
+  const none = { bot: false, worker: false }
+
+  it('is one server, one under Sentinel, or a cluster; passwords come from the environment', () => {
+    const secret = (variable: string) => `value of ${variable}`
+    expect(redisAddress(configOf(''), secret)).toEqual({ kind: 'one', url: 'value of REDIS_URL' })
+    const given = { username: 'k', password: 'value of REDIS_PASSWORD', tls: true }
+    const watched = configOf(`sentinels: { master: m, nodes: [a.b:26379], passwordFrom: WATCH }, ${login}`)
+    expect(redisAddress(watched, secret)).toEqual({
+      kind: 'sentinels',
+      master: 'm',
+      nodes: [{ host: 'a.b', port: 26379 }],
+      sentinelPassword: 'value of WATCH',
+      login: given,
+    })
+    expect(
+      neededVariables(watched, none)
+        .map((n) => n.variable)
+        .sort(),
+    ).toEqual(['REDIS_PASSWORD', 'WATCH'])
+    const cluster = configOf(`cluster: { nodes: ['a:1', 'b:2'] }, ${login}`)
+    expect(redisAddress(cluster, secret)).toEqual({
+      kind: 'cluster',
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: 'b', port: 2 },
+      ],
+      login: given,
+    })
+    expect(neededVariables(cluster, none)).toEqual([{ key: 'redis.passwordFrom', variable: 'REDIS_PASSWORD' }])
+  })
+
+  it.each([
+    ['two ways at once', "cluster: { nodes: ['a:1'] }, urlFrom: X", 'redis.cluster: cannot stand beside urlFrom'],
+    ['a password beside a URL', 'passwordFrom: X', 'redis.passwordFrom: is for sentinels and clusters'],
+    ['a node without a port', 'cluster: { nodes: [a] }', 'redis.cluster.nodes.0: is not written as host:port'],
+    ['a password in a node', "cluster: { nodes: ['k:pw@a:1'] }", 'redis.cluster.nodes.0: is not written as host:port'],
+    ['no nodes', 'cluster: { nodes: [] }', 'redis.cluster.nodes'],
+    ['no master', "sentinels: { nodes: ['a:1'] }", 'redis.sentinels.master: is required'],
+  ])('is not given by %s', (_what, redis, fault) => {
+    expect(faultsOf(`${SLACK}redis: { ${redis} }`).join('\n')).toContain(fault)
   })
 })

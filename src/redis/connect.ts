@@ -1,27 +1,88 @@
-import { Redis, type RedisOptions } from 'ioredis'
+import { Cluster, Redis, type RedisOptions } from 'ioredis'
+
+/** One Redis, one that Sentinel watches over, or a Redis Cluster. */
+export type Store = Redis | Cluster
+
+/** What all kinds of connection are set to; the replies' shape stays ioredis' own. */
+type Options = Omit<RedisOptions, 'replyMapping' | 'retryStrategy' | 'sentinels'>
+
+type Login = Readonly<{ username?: string; password?: string; tls?: boolean }>
+type Node = Readonly<{ host: string; port: number }>
+
+/** Where Redis is: one server's URL, the sentinels of a master, or some nodes of a cluster. */
+export type Address =
+  | Readonly<{ kind: 'one'; url: string }>
+  | Readonly<{ kind: 'sentinels'; master: string; nodes: readonly Node[]; sentinelPassword?: string; login: Login }>
+  | Readonly<{ kind: 'cluster'; nodes: readonly Node[]; login: Login }>
+
+/** How long a command may take, in milliseconds, before it counts as failed. */
+const PATIENCE = 2500
+
+const retry = (times: number) => Math.min(100 * times, 1000)
+
+/**
+ * ioredis lets commands wait for ever for a cluster that is not there; here they give up, as they do with one server.
+ * What was refused then is not sent when the cluster is back: an approval would come into force out of the blue.
+ */
+class HastyCluster extends Cluster {
+  override sendCommand(...args: Parameters<Cluster['sendCommand']>): ReturnType<Cluster['sendCommand']> {
+    if (args[0].isSettled) return args[0].promise
+    args[0].setTimeout(PATIENCE)
+    return super.sendCommand(...args)
+  }
+}
+
+function open(address: Address, options: Options, hasty: boolean): Store {
+  if (address.kind === 'one') return new Redis(address.url, { ...options, retryStrategy: retry })
+  const { tls, ...login } = address.login
+  const secured = tls ? { ...options, ...login, tls: {} } : { ...options, ...login }
+  if (address.kind === 'sentinels')
+    return new Redis({
+      ...secured,
+      name: address.master,
+      sentinels: address.nodes.map((n) => ({ ...n })),
+      sentinelPassword: address.sentinelPassword,
+      enableTLSForSentinelMode: tls === true,
+      sentinelRetryStrategy: retry,
+      retryStrategy: retry,
+      // A master that was set back to a replica says READONLY; the next connection asks the sentinels anew.
+      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    })
+  const Class = hasty ? HastyCluster : Cluster
+  return new Class(
+    address.nodes.map((n) => ({ ...n })),
+    { redisOptions: secured, clusterRetryStrategy: retry },
+  )
+}
 
 /**
  * A connection that gives up after some seconds instead of waiting for ever: what cannot be stored now is answered
  * with an error, and nothing that was not stored is accepted. Commands may be sent twice; every script allows for it.
  */
-export function connectRedis(url: string, onError: (error: Error) => void, options: RedisOptions = {}): Redis {
-  const redis = new Redis(url, {
-    maxRetriesPerRequest: 1,
-    commandTimeout: 2500,
-    connectTimeout: 2000,
-    retryStrategy: (times) => Math.min(100 * times, 1000),
-    ...options,
-  })
-  redis.on('error', onError)
-  return redis
+export function connectRedis(address: Address, onError: (error: Error) => void): Store {
+  const store = open(address, { maxRetriesPerRequest: 1, commandTimeout: PATIENCE, connectTimeout: 2000 }, true)
+  return store.on('error', onError)
 }
 
 /** For BullMQ workers and subscribers, which wait for as long as it takes. */
-export const connectPatient = (url: string, onError: (error: Error) => void): Redis =>
-  connectRedis(url, onError, { maxRetriesPerRequest: null, commandTimeout: undefined })
+export function connectPatient(address: Address, onError: (error: Error) => void): Store {
+  const store = open(address, { maxRetriesPerRequest: null, connectTimeout: 2000 }, false)
+  return store.on('error', onError)
+}
 
 /** Why this Redis must not hold the journal: one sentence a fault, with its remedy. Empty when it may. */
-export async function durabilityFaults(redis: Redis): Promise<string[]> {
+export async function durabilityFaults(store: Store): Promise<string[]> {
+  if (store instanceof Redis) return faultsOfNode(store)
+  // Its nodes are known once it has answered.
+  await store.ping()
+  const found = store.nodes('all').map(async (node) => {
+    const { host, port } = node.options
+    return (await faultsOfNode(node)).map((fault) => `${host}:${port}: ${fault}`)
+  })
+  return (await Promise.all(found)).flat().sort()
+}
+
+async function faultsOfNode(redis: Redis): Promise<string[]> {
   const info = `${await redis.info('persistence')}\n${await redis.info('memory')}`
   const value = (name: string) => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
   const faults: string[] = []

@@ -1,8 +1,8 @@
 import { EventEmitter } from 'node:events'
-import type { Redis } from 'ioredis'
 import { Entry, genesis, Happening, seal } from '../domain/event.ts'
 import { evolve, type Incident } from '../domain/incident.ts'
 import type { Clock, Journal } from '../domain/ports.ts'
+import type { Store } from './connect.ts'
 import { ACTIVE, ALL, CHANGED, currentKey, incidentId, incidentKey, parseIncidentId, tag } from './keys.ts'
 
 /**
@@ -22,13 +22,13 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 'ok'
 `
 
-type Scripted = Redis & { keyturnAppend(...args: (string | number)[]): Promise<'ok' | 'conflict' | 'duplicate'> }
+type Scripted = Store & { keyturnAppend(...args: (string | number)[]): Promise<'ok' | 'conflict' | 'duplicate'> }
 
 /** Folded states kept in this process; the oldest use goes first. */
 const CACHED = 1000
 
 /** The journal in Redis. `subscriber` is a connection of its own, used for nothing else. */
-export function createJournal(deps: { redis: Redis; subscriber: Redis; clock: Clock }): Journal & { close(): void } {
+export function createJournal(deps: { redis: Store; subscriber: Store; clock: Clock }): Journal & { close(): void } {
   const { redis, subscriber, clock } = deps
   redis.defineCommand('keyturnAppend', { numberOfKeys: 3, lua: APPEND })
   const scripted = redis as Scripted

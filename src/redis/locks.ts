@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { Redis } from 'ioredis'
 import type { Holder, Locks } from '../domain/ports.ts'
+import type { Store } from './connect.ts'
 
 /** Takes a free lock or confirms one's own: KEYS lock; ARGV holder. Returns the holder. */
 const TAKE = `
@@ -14,7 +14,7 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 `
 
-type Scripted = Redis & {
+type Scripted = Store & {
   keyturnTake(key: string, holder: string): Promise<string>
   keyturnFree(key: string, holder: string): Promise<number>
 }
@@ -22,7 +22,7 @@ type Scripted = Redis & {
 const keyOf = (target: string) => `keyturn:lock:${createHash('sha256').update(target).digest('hex')}`
 
 /** Locks in Redis, taken in sorted order; they have no time-out, so only their run or a person's choice frees them. */
-export function createLocks(redis: Redis): Locks {
+export function createLocks(redis: Store): Locks {
   redis.defineCommand('keyturnTake', { numberOfKeys: 1, lua: TAKE })
   redis.defineCommand('keyturnFree', { numberOfKeys: 1, lua: FREE })
   const scripted = redis as Scripted

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto'
-import type { Redis } from 'ioredis'
 import type { Postbox, Posted } from '../domain/ports.ts'
+import type { Store } from './connect.ts'
 import { incidentKey } from './keys.ts'
 
 /** One message per second and channel: https://docs.slack.dev/apis/web-api/rate-limits */
@@ -21,14 +21,14 @@ return slot - now
 const RENEW = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0`
 const RELEASE = `if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0`
 
-type Scripted = Redis & {
+type Scripted = Store & {
   keyturnSlot(key: string, interval: number): Promise<number>
   keyturnRenew(key: string, owner: string, ttl: number): Promise<number>
   keyturnRelease(key: string, owner: string): Promise<number>
 }
 
 /** What was posted where, in Redis beside the journal. */
-export function createPostbox(redis: Redis): Postbox {
+export function createPostbox(redis: Store): Postbox {
   redis.defineCommand('keyturnSlot', { numberOfKeys: 1, lua: SLOT })
   redis.defineCommand('keyturnRenew', { numberOfKeys: 1, lua: RENEW })
   redis.defineCommand('keyturnRelease', { numberOfKeys: 1, lua: RELEASE })

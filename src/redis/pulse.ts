@@ -1,12 +1,12 @@
-import type { Redis } from 'ioredis'
 import type { Progress, Pulse } from '../domain/ports.ts'
+import type { Store } from './connect.ts'
 import { CHANGED, incidentKey } from './keys.ts'
 
 /** How long after its last beat a run counts as alive, in milliseconds. */
 export const BEAT_TTL = 5000
 
 /** Signs of life in Redis: they expire by themselves. */
-export function createPulse(redis: Redis): Pulse {
+export function createPulse(redis: Store): Pulse {
   const beatKey = (incident: string, proposal: string) => incidentKey(incident, `beat:${proposal}`)
   const progressKey = (incident: string, proposal: string) => incidentKey(incident, `progress:${proposal}`)
   return {

@@ -1,7 +1,7 @@
 import { type ConnectionOptions, Queue, Worker } from 'bullmq'
-import type { Redis } from 'ioredis'
 import { Job } from '../domain/job.ts'
 import type { Bell } from '../domain/ports.ts'
+import type { Store } from './connect.ts'
 
 /** A hash tag, so that BullMQ's own scripts work in a Redis Cluster. */
 const PREFIX = '{keyturn}'
@@ -17,7 +17,7 @@ function jobId(job: Job): string {
 }
 
 /** The ringing side. */
-export function createBell(redis: Redis): Bell & { close(): Promise<void> } {
+export function createBell(redis: Store): Bell & { close(): Promise<void> } {
   const connection = redis as unknown as ConnectionOptions
   const read = new Queue<Job>(READ, { connection, prefix: PREFIX })
   const run = new Queue<Job>(RUN, { connection, prefix: PREFIX })
@@ -43,19 +43,28 @@ export function createBell(redis: Redis): Bell & { close(): Promise<void> } {
 
 /** The answering side. `lastTry` says that a throw will not be followed by another attempt. */
 export function createWorkers(deps: {
-  connect: () => Redis
+  connect: () => Store
   onJob: (job: Job, lastTry: boolean) => Promise<void>
   onError: (error: Error) => void
   concurrency: { read: number; run: number }
+  /** After so many milliseconds without a sign of its worker a job counts as stalled; BullMQ's own 30 s if not given. */
+  stalledAfter?: number
 }): { close(): Promise<void> } {
-  const connections: Redis[] = []
+  const connections: Store[] = []
+  const stall = deps.stalledAfter && { lockDuration: deps.stalledAfter, stalledInterval: deps.stalledAfter / 2 }
   const work = (name: string, concurrency: number, maxStalledCount: number) => {
     const connection = deps.connect()
     connections.push(connection)
     const worker = new Worker<Job>(
       name,
       (job) => deps.onJob(Job.parse(job.data), job.attemptsMade + 1 >= (job.opts.attempts ?? 1)),
-      { connection: connection as unknown as ConnectionOptions, prefix: PREFIX, concurrency, maxStalledCount },
+      {
+        connection: connection as unknown as ConnectionOptions,
+        prefix: PREFIX,
+        concurrency,
+        maxStalledCount,
+        ...stall,
+      },
     )
     worker.on('error', deps.onError)
     return worker

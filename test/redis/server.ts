@@ -32,6 +32,8 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
   }
   await connect().ping()
   return {
+    /** Its socket, for other processes. */
+    path,
     connect: () => connect(),
     /** As a power cut would; what was not on disk is lost. */
     kill: () => end('SIGKILL'),
