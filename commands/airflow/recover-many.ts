@@ -32,6 +32,7 @@ export const recoverMany = defineChange({
   id: 'airflow.recover-many',
   summary: 'Clear many failed runs in the order of their dependencies, wave by wave',
   effect: 'idempotent',
+  runMinutes: 24 * 60,
   risk: 'medium',
   params: z.object({
     connection: z.string().describe('Airflow connection'),

@@ -91,6 +91,8 @@ export type ChangeCommand<Params extends z.ZodObject = z.ZodObject, Data = unkno
   Readonly<{
     effect: 'idempotent' | 'once'
     risk: Risk
+    /** How long a run may take, in minutes; 60 unless the command says otherwise. Then its step is probed. */
+    runMinutes?: number
     /** Read-only and deterministic: the same world gives the same plan, byte for byte. Refuses by throwing Refused. */
     plan(params: z.output<Params>, ctx: ReadContext): Promise<Plan<Data>>
     /** Does what the plan says, each change inside `ctx.step`. Returns one sentence for the thread. */

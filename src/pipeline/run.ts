@@ -20,8 +20,8 @@ import {
   withContext,
 } from './workbench.ts'
 
-/** A run ends after this long, in milliseconds; then its step is probed like any other that broke. */
-export const RUN_DEADLINE = 60 * 60_000
+/** A run ends after this long, in minutes, unless its command says otherwise; its step is then probed like any other that broke. */
+export const RUN_MINUTES = 60
 const BEAT_EVERY = 1000
 /** How long a run may go on after a freeze, in milliseconds. */
 const FREEZE_WITHIN = 500
@@ -166,14 +166,18 @@ export function createRun(
       }, onError)
     })
     try {
-      const message = await withContext(bench, proposal.requestedAt, RUN_DEADLINE, async (ctx) =>
-        command.run(plan, {
-          ...ctx,
-          signal: AbortSignal.any([ctx.signal, stop.signal]),
-          step,
-          progress: (done, total, note = '') =>
-            void pulse.progress(id, proposal.id, { done, total, note }).catch(onError),
-        }),
+      const message = await withContext(
+        bench,
+        proposal.requestedAt,
+        (command.runMinutes ?? RUN_MINUTES) * 60_000,
+        async (ctx) =>
+          command.run(plan, {
+            ...ctx,
+            signal: AbortSignal.any([ctx.signal, stop.signal]),
+            step,
+            progress: (done, total, note = '') =>
+              void pulse.progress(id, proposal.id, { done, total, note }).catch(onError),
+          }),
       )
       const checks = await verify(command, plan, proposal)
       const helped = checks.every((c) => c.ok)

@@ -92,12 +92,17 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
     checks: (): Check[] => [{ title: 'it is on', ok: lamp.on > 0, detail: '' }],
     finding: { landed: 'no', detail: '' } as Finding,
     looked: 0,
+    /** Minutes. */
+    limit: undefined as number | undefined,
   }
   const change = defineChange({
     id: 'lamp.switch',
     summary: 'Switch the lamp on',
     effect: 'once',
     risk: 'low',
+    get runMinutes() {
+      return lamp.limit
+    },
     params: z.object({}),
     async plan() {
       if (lamp.refuse) throw new Refused(lamp.refuse)

@@ -109,6 +109,16 @@ describe('a run', () => {
     },
   )
 
+  it('that takes longer than its command allows is stopped, and its step is probed', async () => {
+    w.lamp.limit = 0.001
+    w.lamp.finding = { landed: 'cannot_tell', detail: 'seen' }
+    w.lamp.work = (_step, ctx) =>
+      new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first' }] } })
+  })
+
   it('may not take a step that is not in its plan', async () => {
     await w.decide(id)
     w.lamp.work = async (step, ctx) => {
