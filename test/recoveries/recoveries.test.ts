@@ -1,0 +1,54 @@
+import { readFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { startRedis } from '../redis/server.ts'
+import { createDesk } from './desk.ts'
+import { page, ROWS } from './table.ts'
+
+let redis: Awaited<ReturnType<typeof startRedis>>
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+
+describe.each(ROWS.map((row) => [row.id, row.failure, row] as const))('%s: %s', (_id, _failure, row) => {
+  let system: Awaited<ReturnType<typeof row.begin>>
+  beforeAll(async () => {
+    system = await row.begin()
+  })
+  afterAll(() => system?.stop())
+
+  it('is recovered from the thread by an approval, for real', async () => {
+    const desk = await createDesk(redis, system)
+    const id = await desk.fire(await system.alert())
+    const incident = await desk.incident(id)
+    expect(incident.playbook?.id).toBe(row.playbook)
+    for (const e of Object.values(incident.evidence)) expect(e.result).toMatchObject({ status: 'gathered' })
+    if (system.recover) await system.recover(desk, id)
+    else {
+      expect(await desk.last(id)).toMatchObject({ status: 'open' })
+      expect(await desk.thread(id)).toContain(`Approve in ${(await desk.last(id))!.subject!.environment}`)
+      await desk.approve(id)
+    }
+    const run = (await desk.last(id))!
+    expect([run.status, run.run?.message, run.run?.checks.every((c) => c.ok)]).toEqual([
+      'succeeded',
+      expect.any(String),
+      true,
+    ])
+    expect(run.run!.checks.length).toBeGreaterThan(0)
+    expect(await desk.thread(id)).toContain('Succeeded')
+    await system.mended()
+  })
+
+  it('refuses what must not be done, and says why', async () => {
+    const desk = await createDesk(redis, system)
+    const id = await system.guard.arrange(desk)
+    const proposal = (await desk.last(id))!
+    expect([proposal.status, proposal.note]).toEqual(['refused', expect.stringMatching(system.guard.says)])
+    expect(await desk.thread(id)).toContain('Refused')
+  })
+})
+
+it('docs/recoveries.md is the table of these tests', async () => {
+  expect(await readFile(new URL('../../docs/recoveries.md', import.meta.url), 'utf8')).toBe(page())
+})

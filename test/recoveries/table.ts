@@ -1,0 +1,269 @@
+import { type Breakage, breakLake, breakLedger, breakWarehouse } from '../../src/sandbox/breakages.ts'
+import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
+import { startRds } from '../commands/rds/server.ts'
+import type { Connections, Desk } from './desk.ts'
+
+/** One failure of the field, a real or wire-level system that has it, and how it is recovered from the thread. */
+export type Row = Readonly<{
+  id: string
+  failure: string
+  playbook: string
+  /** The system in tests. */
+  peer: string
+  begin(): Promise<{
+    connections: Connections
+    secrets: Readonly<Record<string, string>>
+    alert(): Promise<{ labels: Record<string, string>; annotations?: Record<string, string> }>
+    /** From the open incident to a granted and executed plan, if it takes more than one approval. */
+    recover?(desk: Desk, incident: string): Promise<void>
+    /** Throws unless the system is mended. */
+    mended(): Promise<void>
+    /** Brings about what must not be done; the refusal's words. */
+    guard: { arrange(desk: Desk): Promise<string>; says: RegExp }
+    stop(): Promise<void>
+  }>
+}>
+
+const must = (holds: boolean, what: string) => {
+  if (!holds) throw new Error(what)
+}
+
+/** A breakage of the demo as a row's system. */
+async function demo(
+  start: () => Promise<Breakage>,
+  mended: (rows: string[][]) => boolean,
+  guard: Awaited<ReturnType<Row['begin']>>['guard'],
+) {
+  const breakage = await start()
+  return {
+    connections: { [breakage.id]: breakage.connection },
+    secrets: breakage.secrets,
+    alert: () => breakage.damage(),
+    async mended() {
+      const rows = await breakage.rows()
+      must(mended(rows), `not mended: ${JSON.stringify(rows)}`)
+    },
+    guard,
+    stop: () => breakage.stop(),
+  }
+}
+
+const ROLE = 'arn:aws:iam::123456789012:role/export'
+const ARN = 'arn:aws:rds:us-east-1:123456789012'
+const SNAPSHOT = `${ARN}:cluster-snapshot:rds:orders-2026-11-20-03-00`
+
+async function rds(alertname: string, guard: (server: Awaited<ReturnType<typeof startRds>>) => void, says: RegExp) {
+  const server = await startRds(ROLE)
+  const reset = () => {
+    server.reset()
+    server.sources.push({ arn: SNAPSHOT, owner: 'orders', status: 'available', created: '2026-11-20T03:00:00.000Z' })
+    for (let i = 0; i < 5; i += 1)
+      server.sources.push({
+        arn: `${ARN}:snapshot:s${i}`,
+        owner: `db${i}`,
+        status: 'available',
+        created: '2026-11-20T03:00:00.000Z',
+      })
+  }
+  reset()
+  const firing = {
+    labels: {
+      alertname,
+      connection: 'prod',
+      source: SNAPSHOT,
+      export: 'orders',
+      name: 'orders',
+      databases: 'web,billing',
+    },
+  }
+  const connection = {
+    kind: 'rds',
+    environment: 'production',
+    region: 'us-east-1',
+    endpoint: server.endpoint,
+    accessKeyIdFrom: 'K',
+    secretAccessKeyFrom: 'K',
+    bucket: 'exports',
+    s3Prefix: 'nightly',
+    iamRoleArn: ROLE,
+    kmsKeyId: 'key-1',
+  }
+  return {
+    connections: { prod: connection },
+    secrets: { K: 'local-secret' },
+    alert: async () => firing,
+    async mended() {
+      const [task] = server.tasks
+      must(
+        server.tasks.length === 1 && /^orders-\d{8}-\d{4}$/.test(task!.ExportTaskIdentifier),
+        'no export with a unique name',
+      )
+      must(task!.ExportOnly.toSorted().join() === 'billing,web', 'not one export of all databases')
+    },
+    guard: {
+      async arrange(desk: Desk) {
+        reset()
+        guard(server)
+        return desk.fire(firing)
+      },
+      says,
+    },
+    stop: () => server.close(),
+  }
+}
+const task = (name: string, more: Record<string, unknown> = {}) => ({
+  ExportTaskIdentifier: name,
+  SourceArn: `${ARN}:snapshot:${name}`,
+  S3Bucket: 'exports',
+  S3Prefix: 'nightly',
+  IamRoleArn: ROLE,
+  KmsKeyId: 'key-1',
+  ExportOnly: [] as string[],
+  Status: 'IN_PROGRESS',
+  PercentProgress: 40,
+  TaskStartTime: '2026-11-21T01:00:00.000Z',
+  ...more,
+})
+
+/** To add a row is one entry here. */
+export const ROWS: readonly Row[] = [
+  {
+    id: 'A6',
+    failure: 'Malformed JSON in one of the .json.gz files of an event',
+    playbook: 's3/malformed-json',
+    peer: 's3rver',
+    begin: () =>
+      demo(breakLake, (rows) => rows.every(([file, , bad]) => bad === '0' || file!.startsWith('quarantine/')), {
+        arrange: async (desk) =>
+          desk.fire({
+            labels: {
+              alertname: 'ParserMalformedJson',
+              connection: 'lake',
+              bucket: 'secrets',
+              prefix: 'x/',
+              key: 'x/a.json.gz',
+            },
+          }),
+        says: /secrets/,
+      }),
+  },
+  {
+    id: 'B2',
+    failure: 'ExportTaskAlreadyExists on StartExportTask',
+    playbook: 'rds/export-already-exists',
+    peer: 'a server that speaks the RDS wire protocol',
+    begin: () =>
+      rds(
+        'RDSExportAlreadyExists',
+        (server) =>
+          void server.tasks.push(
+            task('orders-old', { SourceArn: SNAPSHOT, Status: 'COMPLETE', TaskEndTime: '2026-11-21T02:00:00.000Z' }),
+          ),
+        /Use that one/,
+      ),
+  },
+  {
+    id: 'B5',
+    failure: 'ExportTaskLimitReachedFault: limit of 5 concurrent export tasks',
+    playbook: 'rds/export-limit-reached',
+    peer: 'a server that speaks the RDS wire protocol',
+    begin: () =>
+      rds(
+        'RDSExportLimitReached',
+        (server) => {
+          for (let i = 0; i < 5; i += 1) server.tasks.push(task(`s${i}`))
+        },
+        /five|5/,
+      ),
+  },
+  {
+    id: 'B6',
+    failure: 'A heavy query brings the restored database down',
+    playbook: 'postgres/heavy-query',
+    peer: 'Postgres',
+    async begin() {
+      const server = await startPostgres()
+      const pids: number[] = []
+      const heavy = async (user: 'app' | 'mirror') => {
+        const session = await server.session(user, 'heavy')
+        const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid')
+        const pid = rows[0]!.pid
+        pids.push(pid)
+        session.query('select pg_sleep(600)').catch(() => {})
+        const admin = await server.session('postgres', 'watch')
+        const active = async () =>
+          (await admin.query('select 1 from pg_stat_activity where pid = $1 and state = $2', [pid, 'active']))
+            .rowCount === 1
+        while (!(await active()));
+        return { pid, active }
+      }
+      let first: Awaited<ReturnType<typeof heavy>> | null = null
+      const labels = (pid: number) => ({ alertname: 'PostgresHeavyQuery', connection: 'replica', pid: String(pid) })
+      return {
+        connections: { replica: { kind: 'postgres', environment: 'production', ...server.settings } },
+        secrets: server.secrets,
+        async alert() {
+          first = await heavy('app')
+          return { labels: labels(first.pid) }
+        },
+        async mended() {
+          must(!(await first!.active()), 'the query still runs')
+        },
+        guard: {
+          async arrange(desk: Desk) {
+            const { pid } = await heavy('mirror')
+            return desk.fire({ labels: labels(pid) })
+          },
+          says: /replication/i,
+        },
+        stop: () => server.stop(),
+      }
+    },
+  },
+  {
+    id: 'B7',
+    failure: 'Sessions block each other',
+    playbook: 'postgres/blocked-sessions',
+    peer: 'Postgres',
+    begin: () =>
+      demo(breakWarehouse, (rows) => rows.every((r) => r[2] === '–'), {
+        arrange: async (desk) =>
+          desk.fire({ labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse' } }),
+        says: /no |nobody|nothing/i,
+      }),
+  },
+  {
+    id: 'C12',
+    failure: 'A database stops itself because its storage table throttles writes',
+    playbook: 'dynamodb/write-throttled',
+    peer: 'dynalite',
+    begin: () =>
+      demo(breakLedger, (rows) => rows[0]![3] === '20', {
+        arrange: async (desk) =>
+          desk.fire({
+            labels: { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'ledger' },
+            annotations: { wanted_write: '5000' },
+          }),
+        says: /ceiling/i,
+      }),
+  },
+]
+
+/** The page that docs/recoveries.md is. */
+export function page(): string {
+  const rows = ROWS.map(
+    (r) => `| ${r.id} | ${r.failure} | [${r.playbook}](../playbooks/${r.playbook}.md) | ${r.peer} |`,
+  )
+  return [
+    '# Recoveries',
+    '',
+    'Failures that can be recovered from the thread. Each row is driven by a test from the alert through evidence, plan, approval',
+    'and run to a verified effect on the system named, and once into what its guard refuses. This page is made from the table of',
+    'those tests, `test/recoveries/table.ts`, and a test holds it to that.',
+    '',
+    '| | failure | playbook | system in the test |',
+    '|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n')
+}
