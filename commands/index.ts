@@ -21,6 +21,10 @@ import { throttling } from './dynamodb/throttling.ts'
 import { http } from './http/connection.ts'
 import { httpGet } from './http/get.ts'
 import { httpRequest } from './http/request.ts'
+import { kafka } from './kafka/connection.ts'
+import { findBadRecord } from './kafka/find-bad-record.ts'
+import { lag } from './kafka/lag.ts'
+import { skipRecord } from './kafka/skip-record.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -65,6 +69,9 @@ export const commands: readonly Command[] = [
   setPoolSlots,
   restoreConnection,
   recoverMany,
+  lag,
+  findBadRecord,
+  skipRecord,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -76,4 +83,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   dynamodb as ConnectionKind,
   rds as ConnectionKind,
   airflow as ConnectionKind,
+  kafka as ConnectionKind,
 ]

@@ -1,0 +1,106 @@
+import type { Assigner, Consumer, Kafka, PartitionAssigner } from 'kafkajs'
+import kafkajs from 'kafkajs'
+import { Refused } from '../../src/domain/command.ts'
+
+const { AssignerProtocol } = kafkajs
+/** No consumer of anybody else speaks it: a broker refuses us beside them, and them beside us. */
+const PROTOCOL = 'keyturn'
+
+type Given = Readonly<{ topic: string; partitions: readonly number[] }>
+
+/** Gives the named partitions to the only member; to nobody when there are several. */
+const only =
+  ({ topic, partitions }: Given, tell: (members: number) => void): PartitionAssigner =>
+  (): Assigner => ({
+    name: PROTOCOL,
+    version: 0,
+    async assign({ members }) {
+      tell(members.length)
+      const assignment = members.length === 1 ? { [topic]: [...partitions] } : {}
+      return members.map(({ memberId }) => ({
+        memberId,
+        memberAssignment: AssignerProtocol.MemberAssignment.encode({
+          version: 0,
+          assignment,
+          userData: Buffer.alloc(0),
+        }),
+      }))
+    },
+    protocol: ({ topics }) => ({
+      name: PROTOCOL,
+      metadata: AssignerProtocol.MemberMetadata.encode({ version: 0, topics, userData: Buffer.alloc(0) }),
+    }),
+  })
+
+type Options = Readonly<{
+  group: string
+  given: Given
+  signal: AbortSignal
+  /** Gets each batch of the given partitions; without it nothing is read. */
+  eachBatch?: Parameters<Consumer['run']>[0] extends infer Config
+    ? NonNullable<Config> extends { eachBatch?: infer Handler }
+      ? Handler
+      : never
+    : never
+  seek?: ReadonlyMap<number, number>
+}>
+
+/**
+ * Joins a group as its only member, does `work`, and leaves. Nothing is committed but by `work`. Refuses when the
+ * group has other members: the broker lets us in only beside those who speak our protocol.
+ */
+export async function alone<T>(
+  kafka: Kafka,
+  { group, given, signal, eachBatch, seek }: Options,
+  work: (consumer: Consumer) => Promise<T>,
+): Promise<T> {
+  signal.throwIfAborted()
+  let members = 0
+  const consumer = kafka.consumer({
+    groupId: group,
+    partitionAssigners: [only(given, (n) => (members = n))],
+    sessionTimeout: 10_000,
+    rebalanceTimeout: 10_000,
+    heartbeatInterval: 1_000,
+    // Leaving waits for the fetch that is under way.
+    maxWaitTimeInMs: 500,
+    allowAutoTopicCreation: false,
+    retry: { retries: 0, restartOnFailure: async () => false },
+  })
+  const ended = Promise.withResolvers<never>()
+  ended.promise.catch(() => {})
+  const joined = Promise.withResolvers<void>()
+  const abort = () => ended.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  consumer.on('consumer.group_join', () => joined.resolve())
+  consumer.on('consumer.crash', ({ payload }) => ended.reject(payload.error))
+  try {
+    await consumer.connect()
+    await consumer.subscribe({ topic: given.topic, fromBeginning: true })
+    await consumer.run({ autoCommit: false, eachBatch: eachBatch ?? (async () => {}) })
+    for (const [partition, offset] of seek ?? [])
+      consumer.seek({ topic: given.topic, partition, offset: String(offset) })
+    await Promise.race([joined.promise, ended.promise])
+    if (members !== 1) throw othersIn(group)
+    return await Promise.race([work(consumer), ended.promise])
+  } catch (error) {
+    if (isNotAlone(error)) throw othersIn(group, error)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
+    await consumer.disconnect().catch(() => {})
+  }
+}
+
+const othersIn = (group: string, cause?: unknown) =>
+  new Refused(`The group "${group}" has consumers. Scale them to 0 first, then ask again.`, { cause })
+
+/** INCONSISTENT_GROUP_PROTOCOL, or a rebalance that somebody else takes part in. */
+function isNotAlone(error: unknown): boolean {
+  for (let e: unknown = error; e instanceof Error; e = e.cause) {
+    const type = (e as { type?: unknown }).type
+    if (type === 'INCONSISTENT_GROUP_PROTOCOL' || type === 'REBALANCE_IN_PROGRESS') return true
+    if (/group is rebalancing|group protocol/i.test(e.message)) return true
+  }
+  return false
+}
