@@ -1,28 +1,9 @@
 import { type Breakage, breakLake, breakLedger, breakWarehouse } from '../../src/sandbox/breakages.ts'
 import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
 import { startRds } from '../commands/rds/server.ts'
-import type { Connections, Desk } from './desk.ts'
-
-/** One failure of the field, a real or wire-level system that has it, and how it is recovered from the thread. */
-export type Row = Readonly<{
-  id: string
-  failure: string
-  playbook: string
-  /** The system in tests. */
-  peer: string
-  begin(): Promise<{
-    connections: Connections
-    secrets: Readonly<Record<string, string>>
-    alert(): Promise<{ labels: Record<string, string>; annotations?: Record<string, string> }>
-    /** From the open incident to a granted and executed plan, if it takes more than one approval. */
-    recover?(desk: Desk, incident: string): Promise<void>
-    /** Throws unless the system is mended. */
-    mended(): Promise<void>
-    /** Brings about what must not be done; the refusal's words. */
-    guard: { arrange(desk: Desk): Promise<string>; says: RegExp }
-    stop(): Promise<void>
-  }>
-}>
+import { AIRFLOW_ROWS } from './airflow.ts'
+import type { Desk } from './desk.ts'
+import type { Row } from './row.ts'
 
 const must = (holds: boolean, what: string) => {
   if (!holds) throw new Error(what)
@@ -126,7 +107,7 @@ const task = (name: string, more: Record<string, unknown> = {}) => ({
 })
 
 /** To add a row is one entry here. */
-export const ROWS: readonly Row[] = [
+const OWN: readonly Row[] = [
   {
     id: 'A6',
     failure: 'Malformed JSON in one of the .json.gz files of an event',
@@ -229,7 +210,7 @@ export const ROWS: readonly Row[] = [
       demo(breakWarehouse, (rows) => rows.every((r) => r[2] === '–'), {
         arrange: async (desk) =>
           desk.fire({ labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse' } }),
-        says: /no |nobody|nothing/i,
+        says: /no session on warehouse blocks another/,
       }),
   },
   {
@@ -248,6 +229,11 @@ export const ROWS: readonly Row[] = [
       }),
   },
 ]
+
+/** All of them, in the order of their ids. */
+export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS].toSorted((a, b) =>
+  a.id.localeCompare(b.id, 'en', { numeric: true }),
+)
 
 /** The page that docs/recoveries.md is. */
 export function page(): string {
