@@ -199,6 +199,38 @@ export const AIRFLOW_ROWS: readonly Row[] = [
     },
   }),
   row({
+    id: 'A13',
+    failure: 'All task logs vanished from the Airflow UI',
+    playbook: 'airflow/remote-logs-gone',
+    settings: {
+      connections: {
+        remote_logs: {
+          type: 'aws',
+          host: 'logs.example.com',
+          login: 'AKIAEXAMPLE',
+          passwordFrom: 'GOOD_PASSWORD',
+          extraFrom: 'GOOD_EXTRA',
+        },
+      },
+    },
+    arrange: (state) =>
+      void state.connections.set('remote_logs', {
+        connection_id: 'remote_logs',
+        conn_type: 'aws',
+        host: 'gone.example.com',
+        login: 'AKIAEXAMPLE',
+        password: 'canary-old',
+      }),
+    firing: { labels: { alertname: 'AirflowRemoteLogsGone', connection: 'jobs', logs_connection: 'remote_logs' } },
+    mended: (state) =>
+      state.connections.get('remote_logs')?.host === 'logs.example.com' &&
+      state.connections.get('remote_logs')?.password === 'canary-connection-password',
+    guard: {
+      firing: { labels: { alertname: 'AirflowRemoteLogsGone', connection: 'jobs', logs_connection: 'warehouse' } },
+      says: /warehouse/,
+    },
+  }),
+  row({
     id: 'B3',
     failure: 'An upstream table was dropped: its tasks fail',
     playbook: 'airflow/tables-deprecated',

@@ -13,10 +13,11 @@ export type Row = Readonly<{
     alert(): Promise<{ labels: Record<string, string>; annotations?: Record<string, string> }>
     /** From the open incident to a granted and executed plan, if it takes more than one approval. */
     recover?(desk: Desk, incident: string): Promise<void>
-    /** Throws unless the system is mended. */
-    mended(): Promise<void>
+    /** Throws unless the system is mended. Left out where nothing from here mends it: then the evidence must say this. */
+    mended?(): Promise<void>
+    evidence?: RegExp
     /** Brings about what must not be done; the refusal's words. */
-    guard: { arrange(desk: Desk): Promise<string>; says: RegExp }
+    guard?: { arrange(desk: Desk): Promise<string>; says: RegExp }
     stop(): Promise<void>
   }>
 }>

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type Breakage, breakLake, breakLedger, breakWarehouse } from '../../src/sandbox/breakages.ts'
 import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
 import { startRds } from '../commands/rds/server.ts'
@@ -13,7 +16,7 @@ const must = (holds: boolean, what: string) => {
 async function demo(
   start: () => Promise<Breakage>,
   mended: (rows: string[][]) => boolean,
-  guard: Awaited<ReturnType<Row['begin']>>['guard'],
+  guard: NonNullable<Awaited<ReturnType<Row['begin']>>['guard']>,
 ) {
   const breakage = await start()
   return {
@@ -105,6 +108,28 @@ const task = (name: string, more: Record<string, unknown> = {}) => ({
   TaskStartTime: '2026-11-21T01:00:00.000Z',
   ...more,
 })
+
+/** A question that a service answers; nothing is mended. */
+async function asked(labels: Record<string, string>, path: string, answer: object, evidence: RegExp) {
+  const server = createServer((request, response) => {
+    const known = request.url === path
+    response.writeHead(known ? 200 : 404).end(known ? JSON.stringify(answer) : 'not found')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const allow = ['/transactions/*/datasets/*', '/loads/*/*'].map((one) => ({ method: 'GET', path: one }))
+  return {
+    connections: { metadata: { kind: 'http', environment: 'production', baseUrl, allow } },
+    secrets: {},
+    alert: async () => ({ labels: { ...labels, connection: 'metadata' } }),
+    evidence,
+    async stop() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
 
 /** To add a row is one entry here. */
 const OWN: readonly Row[] = [
@@ -227,6 +252,32 @@ const OWN: readonly Row[] = [
           }),
         says: /ceiling/i,
       }),
+  },
+  {
+    id: 'C8',
+    failure: 'Was a dataset loaded?',
+    playbook: 'metadata/was-it-loaded',
+    peer: 'an HTTP server',
+    begin: () =>
+      asked(
+        { alertname: 'DatasetLoadQuestioned', table: 'orders', day: '2026-11-20' },
+        '/loads/orders/2026-11-20',
+        { rows: 41_822 },
+        /41822/,
+      ),
+  },
+  {
+    id: 'C13',
+    failure: 'Somebody needs a dataset of a run in a notebook',
+    playbook: 'metadata/dataset-path',
+    peer: 'an HTTP server',
+    begin: () =>
+      asked(
+        { alertname: 'DatasetPathWanted', transaction: 't-77', dataset: 'users' },
+        '/transactions/t-77/datasets/users',
+        { path: 's3://lake/t-77/users', format: 'parquet' },
+        /lake\/t-77\/users/,
+      ),
   },
 ]
 
