@@ -18,6 +18,11 @@ import { triggerRun } from './airflow/trigger-run.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
+import { cancelSteps } from './emr/cancel-steps.ts'
+import { emrCluster } from './emr/cluster.ts'
+import { emr } from './emr/connection.ts'
+import { emrResize } from './emr/resize.ts'
+import { emrSteps } from './emr/steps.ts'
 import { http } from './http/connection.ts'
 import { httpGet } from './http/get.ts'
 import { httpRequest } from './http/request.ts'
@@ -72,6 +77,10 @@ export const commands: readonly Command[] = [
   lag,
   findBadRecord,
   skipRecord,
+  emrCluster,
+  emrSteps,
+  cancelSteps,
+  emrResize,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -84,4 +93,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   rds as ConnectionKind,
   airflow as ConnectionKind,
   kafka as ConnectionKind,
+  emr as ConnectionKind,
 ]
