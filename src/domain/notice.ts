@@ -40,17 +40,21 @@ export function notice(
   truncated: number,
   opening: Opening,
 ): Ruling {
+  // One batch may tell of an alert twice: each word is judged by the one before it.
+  const known = new Map(Object.entries(incident?.alerts ?? {}))
   const news = alerts.filter((a) => {
-    const known = incident?.alerts[a.fingerprint]
-    return !same(known, a) && !stale(known, a)
+    const before = known.get(a.fingerprint)
+    if (same(before, a) || stale(before, a)) return false
+    known.set(a.fingerprint, a)
+    return true
   })
-  if (!incident && !alerts.some((a) => a.status === 'firing')) return allow()
+  const after = Object.fromEntries(known)
+  const firing = Object.values(after).some((a) => a.status === 'firing')
+  if (!incident && !firing) return allow()
   if (news.length === 0 && (incident?.truncated ?? 0) >= truncated) return allow()
   const events: Happening[] = []
   if (!incident) events.push({ type: 'incident.opened', ...opening })
   events.push({ type: 'alerts.changed', alerts: news, truncated })
-  const after = { ...incident?.alerts, ...Object.fromEntries(news.map((a) => [a.fingerprint, a])) }
-  const firing = Object.values(after).some((a) => a.status === 'firing')
   if (!incident) return allow(...events, ...firstLook({ alerts: after }, opening.playbook))
   if (!firing && incident.resolvedAt === null) {
     events.push({ type: 'incident.resolved' })

@@ -135,12 +135,12 @@ export function fill(
     const items = value.map(fillValue)
     return items.some((item) => item === undefined) ? undefined : (items as z.core.util.JSONType[])
   }
-  const params: Filled['params'] = {}
-  for (const [name, value] of Object.entries(call.params)) {
-    const filled = fillValue(value)
-    if (filled !== undefined) params[name] = filled
-  }
-  for (const [name, value] of Object.entries(given)) params[name] = value
+  const filled = Object.entries(call.params).flatMap(([name, value]) => {
+    const whole = fillValue(value)
+    return whole === undefined ? [] : [[name, whole] as const]
+  })
+  // Not by assignment: a parameter called `__proto__` must stay one.
+  const params: Filled['params'] = Object.fromEntries([...filled, ...Object.entries(given)])
   return { params, missing: call.fields.filter((f) => f.required && !Object.hasOwn(params, f.name)) }
 }
 

@@ -64,6 +64,44 @@ describe('a grant', () => {
     const approvals = [signDecision(decision('U0ADA'), stranger.privateKey)]
     expect(judge(signGrant({ ...grant, approvals }, bot.privateKey))).toBe('decision_forged')
   })
+  it('takes an approval of this plan only, and no rejection for one', () => {
+    expect(judge(grantOf(decision('U0ADA', { digest: 'sha256:e' })))).toBe('quorum_short')
+    expect(judge(grantOf(decision('U0ADA', { verdict: 'reject' })))).toBe('quorum_short')
+    expect(judge(grantOf(decision('U0ADA', { proposal: 'p2' })))).toBe('decision_forged')
+    expect(judge(grantOf(decision('U0ADA', { incident: 'i2' })))).toBe('decision_forged')
+  })
+  it('carries each approval as the person gave it', () => {
+    const { signature: _, ...grant } = grantOf(decision('U0ADA'))
+    const approvals = grant.approvals.map((d) => ({ ...d, user: 'U0SAM' }))
+    expect(judge(signGrant({ ...grant, approvals }, bot.privateKey))).toBe('decision_forged')
+  })
+  it('takes a member of a user group for an approver if its own policy names that group', () => {
+    const member = grantOf(decision('U0MEM', { via: ['data/usergroup:S0DATA'] }))
+    expect(judge(member)).toBe('quorum_short')
+    const grouped = Policy.parse({ approvers: { data: { usergroups: ['S0DATA'] } } })
+    expect(judge(member, { policy: grouped })).toBeNull()
+    expect(judge(grantOf(decision('U0MEM', { via: ['data/usergroup:S0ELSE'] })), { policy: grouped })).toBe(
+      'quorum_short',
+    )
+    expect(judge(grantOf(decision('U0MEM', { via: ['data/user'] })), { policy: grouped })).toBe('quorum_short')
+  })
+  it('asks who was on duty when the person decided, not when it runs', () => {
+    const oncall = { primary: { users: ['U0DUTY', 'U0NEXT'], start: '2026-01-01T03:05:00.000Z', shiftHours: 24 } }
+    const rota = Policy.parse({ approvers: { data: { oncall: ['primary'] } }, oncall })
+    const now = Date.parse('2026-01-02T03:05:30Z')
+    expect(judge(grantOf(decision('U0DUTY')), { policy: rota, now })).toBeNull()
+    expect(judge(grantOf(decision('U0NEXT')), { policy: rota, now })).toBe('quorum_short')
+  })
+  it('counts the one who asked where its own policy says so, up to that risk', () => {
+    const lenient: Policy = { ...policy, selfApproval: 'medium' }
+    expect(judge(grantOf(decision('U0ADA')), { requestedBy: 'U0ADA', policy: lenient })).toBeNull()
+    const two = grantOf(decision('U0ADA'), decision('U0SAM'))
+    expect(judge(two, { requestedBy: 'U0ADA', policy: lenient, risk: 'high' })).toBe('quorum_short')
+  })
+  it('holds for nobody where no list counts, or one that is not configured', () => {
+    for (const approvers of [[], ['nobody'], ['__proto__'], ['constructor']])
+      expect(judge(grantOf(decision('U0ADA')), { approvers })).toBe('quorum_short')
+  })
   it('needs an approver of the list', () => expect(judge(grantOf(decision('U0EVE')))).toBe('quorum_short'))
   it('needs a reason from medium risk on', () =>
     expect(judge(grantOf(decision('U0ADA', { reason: '' })))).toBe('quorum_short'))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Happening } from '../../src/domain/event.ts'
-import type { Incident } from '../../src/domain/incident.ts'
+import { type Incident, slotValues } from '../../src/domain/incident.ts'
 import { notice, request } from '../../src/domain/notice.ts'
 import { ambiguous, applies, fill, type Matcher, matchPlaybook } from '../../src/domain/playbook.ts'
 import { matchesWhole } from '../../src/markdown/regex.ts'
@@ -29,6 +29,25 @@ describe('alerts that come in', () => {
   })
   it('open nothing when they only say that something is over', () => {
     expect(events(null, resolved())).toEqual([])
+  })
+  it('open nothing when the same batch also says that it is over, and something when it fires again after that', () => {
+    expect(events(null, alertOf(), resolved())).toEqual([])
+    const again = alertOf({ startsAt: '2026-11-21T03:06:00.000Z' })
+    expect(types(events(null, alertOf(), resolved(), again))).toContain('incident.opened')
+    expect(types(events(null, again, resolved()))).toContain('incident.opened')
+  })
+  it('resolve, though the same batch says first that it fires', () => {
+    const worse = alertOf({ annotations: { summary: 'worse' } })
+    expect(types(events(open(), worse, resolved()))).toContain('incident.resolved')
+  })
+  it('may have the fingerprint of something that every object has', () => {
+    for (const fingerprint of ['__proto__', 'constructor', 'toString']) {
+      const one = alertOf({ fingerprint })
+      const incident = incidentOf(...events(null, one))
+      expect(Object.keys(incident.alerts)).toEqual([fingerprint])
+      expect(events(incident, one)).toEqual([])
+      expect(types(events(incident, resolved({ fingerprint })))).toContain('incident.resolved')
+    }
   })
   it('say nothing new when they are sent again', () => {
     expect(events(open(), alertOf())).toEqual([])
@@ -153,6 +172,28 @@ describe('slots', () => {
   })
   it('leave a parameter out that nothing fills', () => {
     expect(fill(call, { labels: {}, annotations: { b: '1' } }).params).toEqual({ b: 'x-1' })
+  })
+  it('take no parameter from the prototype of what a form gave', () => {
+    const given = JSON.parse('{"__proto__":{"connection":"x"},"constructor":"y"}')
+    const { params } = fill({ params: {}, fields: [] }, { labels: {}, annotations: {} }, given)
+    expect(params.connection).toBeUndefined()
+    expect(Object.getPrototypeOf(params)).toBe(Object.prototype)
+  })
+  it('are filled by labels with the names of what every object has, if they are there', () => {
+    const labels = JSON.parse('{"__proto__":"p","constructor":"c"}')
+    const odd = { params: { a: `\${labels.constructor}`, b: `\${labels.__proto__}` }, fields: [] }
+    expect(fill(odd, slotValues({ alerts: { x: alertOf({ labels }) } })).params).toEqual({ a: 'c', b: 'p' })
+  })
+  it('are filled only by what all firing alerts agree on', () => {
+    const one = (fingerprint: string, host: string, status: 'firing' | 'resolved' = 'firing') =>
+      alertOf({ fingerprint, status, labels: { topic: 't', host } })
+    const values = (...all: ReturnType<typeof alertOf>[]) =>
+      slotValues({ alerts: Object.fromEntries(all.map((a) => [a.fingerprint, a])) }).labels
+    expect(values(one('a', '1'), one('b', '2'))).toEqual({ topic: 't' })
+    expect(values(one('a', '1'), one('b', '2', 'resolved'))).toEqual({ topic: 't', host: '1' })
+    expect(
+      slotValues({ alerts: { a: alertOf({ labels: {} }), b: alertOf({ labels: { toString: 'x' } }) } }).labels,
+    ).toEqual({})
   })
   it('are not filled by what every object has', () => {
     const odd = { params: { a: `\${labels.constructor}`, b: `\${labels.__proto__}` }, fields: [] }
