@@ -1,5 +1,4 @@
 import { gunzipSync } from 'node:zlib'
-import type pg from 'pg'
 import { startDynamo } from './targets/dynamodb.ts'
 import { startPostgres } from './targets/postgres.ts'
 import { startS3 } from './targets/s3.ts'
@@ -25,7 +24,6 @@ export type Breakage = Readonly<{
 export async function breakWarehouse(): Promise<Breakage> {
   const server = await startPostgres()
   const admin = await server.session('postgres', 'demo')
-  let blocker: pg.Client | null = null
   const rows = async () => {
     const { rows } = await admin.query<{ pid: number; state: string; blocked_by: string; query: string }>(
       `select pid, state, array_to_string(pg_blocking_pids(pid), ', ') as blocked_by, left(query, 60) as query
@@ -40,14 +38,18 @@ export async function breakWarehouse(): Promise<Breakage> {
     columns: ['pid', 'state', 'blocked by', 'query'],
     rows,
     async damage() {
-      blocker = await server.session('app', 'loader')
-      await blocker.query('begin')
-      await blocker.query('update accounts set balance = balance + 1')
-      for (const id of [1, 2]) {
-        const report = await server.session('app', 'report')
-        report.query('update accounts set balance = 0 where id = $1', [id]).catch(() => {})
+      const waiting = async () => (await rows()).filter((r) => r[2] !== '–').length
+      // A second loader would wait for the first one's lock, and this for the second one.
+      if ((await waiting()) === 0) {
+        const blocker = await server.session('app', 'loader')
+        await blocker.query('begin')
+        await blocker.query('update accounts set balance = balance + 1')
+        for (const id of [1, 2]) {
+          const report = await server.session('app', 'report')
+          report.query('update accounts set balance = 0 where id = $1', [id]).catch(() => {})
+        }
+        while ((await waiting()) < 2);
       }
-      while ((await rows()).filter((r) => r[2] !== '–').length < 2);
       return {
         labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse', severity: 'critical' },
         annotations: { summary: 'Reports on the warehouse have waited for a lock for 5 minutes' },

@@ -10,15 +10,20 @@ const say = (text: string) => process.stdout.write(`${text}\n`)
 function supervise(): void {
   const child = fork(import.meta.filename, process.argv.slice(2), { detached: true })
   let asked = false
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-    process.on(signal, () => {
-      if (!asked) child.send('stop')
-      asked = true
-    })
+  const ask = () => {
+    if (!asked && child.connected) child.send('stop')
+    asked = true
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, ask)
+  // npm passes a SIGTERM to its shell only, which ends without a word to this process.
+  const parent = process.ppid
+  if (process.env.npm_lifecycle_event) setInterval(() => process.ppid !== parent && ask(), 200).unref()
   child.once('exit', (code) => process.exit(code ?? 1))
 }
 
 async function run(): Promise<void> {
+  // Who reads the output may go first, as `| head` does: what was started is ended all the same.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   // Not in the other process: a library in it ends the process at once when a signal comes.
   const [{ startStage }, { play }] = await Promise.all([import('./stage.ts'), import('./story.ts')])
   const { values } = parseArgs({ options: { play: { type: 'boolean', default: false } } })

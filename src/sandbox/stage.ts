@@ -79,9 +79,10 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
       if (!found) throw new Error(`the demo has no ${id}`)
       return found
     }
-    /** Breaks a system, and sends its alert. */
+    /** Breaks a system, and sends its alert; one that fires already is sent again, as Alertmanager repeats it. */
     async function fire(id: string): Promise<void> {
-      const alert = { ...(await named(id).damage()), startsAt: new Date().toISOString() }
+      const startsAt = fired.get(id)?.startsAt ?? new Date().toISOString()
+      const alert = { ...(await named(id).damage()), startsAt }
       before.set(id, await named(id).rows())
       fired.set(id, alert)
       await send('firing', alert)
