@@ -51,9 +51,12 @@ describe.each(ROWS.map((row) => [row.id, row.failure, row] as const))('%s: %s', 
     if (!system.guard) return expect(system.mended).toBeUndefined()
     const desk = await createDesk(redis, system)
     const id = await system.guard.arrange(desk)
-    const proposal = (await desk.last(id))!
-    expect([proposal.status, proposal.note]).toEqual(['refused', expect.stringMatching(system.guard.says)])
-    expect(await desk.thread(id)).toContain('Refused')
+    const { status, note, run } = (await desk.last(id))!
+    // Where only the change itself can tell, it was approved, and nothing was done.
+    const refusal = run ? { status: 'failed', note: run.message } : { status: 'refused', note }
+    expect([status, refusal.note]).toEqual([refusal.status, expect.stringMatching(system.guard.says)])
+    expect(Object.values(run?.steps ?? {}).filter((s) => s.status === 'done')).toEqual([])
+    expect(await desk.thread(id)).toContain(run ? 'Failed' : 'Refused')
   })
 })
 

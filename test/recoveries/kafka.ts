@@ -1,0 +1,62 @@
+import { type Cluster, consume, startCluster } from '../commands/kafka/cluster.ts'
+import type { Row } from './row.ts'
+
+const GROUP = 'loader'
+const firing = (topic: string) => ({
+  labels: { alertname: 'KafkaPoisonMessage', connection: 'events', topic, group: GROUP, partition: '1' },
+})
+
+/** A topic whose second record in partition 1 is not JSON, with a group that stands before it. */
+async function poison(cluster: Cluster, topic: string): Promise<void> {
+  const messages = [
+    { partition: 1, key: 'a', value: '{"id":1}' },
+    { partition: 1, key: 'b', value: '{"id":2,"name":' },
+    { partition: 1, key: 'c', value: '{"id":3}' },
+  ]
+  await cluster.producer.send({ topic, messages })
+  await cluster.admin.fetchTopicMetadata({ topics: [`${topic}-dead`] })
+  const before = await consume(cluster, GROUP, topic)
+  await before.commit(1, 1)
+  await before.stop()
+}
+
+export const KAFKA_ROWS: readonly Row[] = [
+  {
+    id: 'E1',
+    failure: 'A consumer crashes on start again and again: Unexpected end of JSON input',
+    playbook: 'kafka/poison-message',
+    peer: 'librdkafka’s mock cluster over the real protocol',
+    async begin() {
+      const cluster = await startCluster()
+      for (const topic of ['orders', 'refunds']) await poison(cluster, topic)
+      const topics = {
+        orders: { groups: [GROUP], deadLetter: 'orders-dead' },
+        refunds: { groups: [GROUP], deadLetter: 'refunds-dead' },
+      }
+      return {
+        connections: {
+          events: { kind: 'kafka', environment: 'production', brokers: [cluster.broker], topics, idleSeconds: 5 },
+        },
+        secrets: {},
+        alert: async () => firing('orders'),
+        async mended() {
+          const [, at] = await cluster.committed(GROUP, 'orders')
+          const dead = (await cluster.admin.fetchTopicOffsets('orders-dead')).reduce((n, p) => n + Number(p.high), 0)
+          if (at !== 2 || dead !== 1) throw new Error(`not mended: at ${at}, ${dead} set aside`)
+        },
+        guard: {
+          async arrange(desk) {
+            const busy = await consume(cluster, GROUP, 'refunds')
+            const id = await desk.fire(firing('refunds'))
+            // This cluster does not say who is in a group: joining it does.
+            await desk.approve(id)
+            await busy.stop()
+            return id
+          },
+          says: /consumer|member|active/i,
+        },
+        stop: () => cluster.stop(),
+      }
+    },
+  },
+]
