@@ -39,7 +39,9 @@ import { rds } from './rds/connection.ts'
 import { exportTasks } from './rds/export-tasks.ts'
 import { startExport } from './rds/start-export.ts'
 import { s3 } from './s3/connection.ts'
+import { deletePrefix } from './s3/delete-prefix.ts'
 import { findMalformedJson } from './s3/find-malformed-json.ts'
+import { listPrefix } from './s3/list-prefix.ts'
 import { quarantineRecords } from './s3/quarantine-records.ts'
 import { script } from './script/connection.ts'
 import { scriptRun } from './script/run.ts'
@@ -55,6 +57,8 @@ export const commands: readonly Command[] = [
   scriptRun,
   findMalformedJson,
   quarantineRecords,
+  listPrefix,
+  deletePrefix,
   throttling,
   setCapacity,
   exportTasks,

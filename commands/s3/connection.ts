@@ -2,6 +2,7 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { awsClient, awsSettings } from '../aws/client.ts'
+import { Deletable } from './deletable.ts'
 
 const Settings = z.strictObject({
   ...awsSettings,
@@ -14,6 +15,8 @@ const Settings = z.strictObject({
     .string()
     .regex(/^[^/].*\/$/, 'ends in / and does not begin with it')
     .default('quarantine/'),
+  /** Nothing is deleted elsewhere; left out, nothing at all. */
+  deletable: z.array(Deletable).default([]),
 })
 type Settings = z.output<typeof Settings>
 

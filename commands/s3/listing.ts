@@ -1,0 +1,70 @@
+import type { S3Client } from '@aws-sdk/client-s3'
+import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { z } from 'zod'
+
+/** One object of a listing. `etag` keeps S3's quotes; `modified` is in milliseconds since the epoch. */
+export type Listed = Readonly<{ key: string; etag: string; size: number; modified: number }>
+
+/** A bucket and a folder in it: whole path segments, so that `tmp/job-1/` never takes `tmp/job-10/` along. */
+export const place = {
+  connection: z.string().describe('S3 connection'),
+  bucket: z.string().min(1).describe('Bucket'),
+  prefix: z
+    .string()
+    .max(900)
+    .regex(
+      /^(?!\/|(?:.*\/)?\.{0,2}\/)[^\p{Cc}]+\/$/u,
+      'a folder such as tmp/job-7/: ends in /, no empty part, no . or ..',
+    )
+    .describe('Folder, ending in /'),
+}
+
+/** Every object under a prefix in the order of its key (UTF-8), page by page. */
+export async function* listUnder(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<Listed> {
+  let after: string | undefined
+  for (;;) {
+    // StartAfter goes on where a token would, and holds for servers whose tokens don't work.
+    const page = await client.send(
+      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(after !== undefined && { StartAfter: after }) }),
+      { abortSignal: signal },
+    )
+    for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
+      if (Key === undefined) continue
+      after = Key
+      yield { key: Key, etag: ETag ?? '', size: Size ?? 0, modified: LastModified?.getTime() ?? 0 }
+    }
+    if (!page.IsTruncated || (page.Contents ?? []).length === 0) return
+  }
+}
+
+/** How many objects, how large, and how old; `oldest` and `newest` in milliseconds, 0 for none. */
+export type Totals = { objects: number; bytes: number; oldest: number; newest: number }
+
+export const none = (): Totals => ({ objects: 0, bytes: 0, oldest: 0, newest: 0 })
+
+/** Counts one more object. */
+export function add(totals: Totals, { size, modified }: Listed): void {
+  totals.oldest = totals.objects === 0 ? modified : Math.min(totals.oldest, modified)
+  totals.newest = Math.max(totals.newest, modified)
+  totals.objects += 1
+  totals.bytes += size
+}
+
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+
+/** `1536` as `1.5 KiB`. */
+export function sizeOf(bytes: number): string {
+  if (bytes < 1024) return counted(Math.round(bytes), 'byte')
+  const power = Math.min(Math.floor(Math.log2(bytes) / 10), UNITS.length)
+  return `${Number((bytes / 1024 ** power).toFixed(1))} ${UNITS[power - 1]}`
+}
+
+/** An absolute time to the second. */
+export const timeOf = (milliseconds: number): string => new Date(milliseconds).toISOString().replace('.000Z', 'Z')
+
+export const counted = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`
