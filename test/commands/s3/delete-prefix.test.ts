@@ -114,39 +114,39 @@ describe('folders of S3', () => {
 
   describe('s3.delete-prefix', () => {
     it('shows the count, the size and a sample first, twice the same, and sees a change', async () => {
-      fill(2500)
+      fill(30)
       const first = await plan()
-      expect(first.summary).toBe('Delete 2500 objects (20.9 KiB) under s3://lake/tmp/clicks/')
+      expect(first.summary).toBe('Delete 30 objects (200 bytes) under s3://lake/tmp/clicks/')
       expect(first.targets[0]?.details).toEqual({
         Bucket: 'lake',
         Folder: 'tmp/clicks/',
         Environment: 'production',
         Region: 'us-east-1',
-        Objects: '2500',
-        Size: '20.9 KiB',
+        Objects: '30',
+        Size: '200 bytes',
         Oldest: '2026-03-13T22:00:00Z',
         Newest: '2026-03-13T22:00:00Z',
         Owner: 'DAG parse_clicks, no run of it is going',
         'Deletable below': 'lake/tmp',
       })
       expect(first.steps[0]?.detail).toContain('tmp/clicks/part-00000 & <1> 6 bytes 2026-03-13T22:00:00Z')
-      expect(first.steps[0]?.detail).toContain('… 2490 more …')
+      expect(first.steps[0]?.detail).toContain('… 20 more …')
       expect(digest(await plan())).toBe(digest(first))
       bucket.put('tmp/clicks/part-00007 & <1>', 'other')
       expect(digest(await plan())).not.toBe(digest(first))
     })
 
     it('deletes all of the folder in batches, and nothing beside it', async () => {
-      fill(2500)
+      fill(1100)
       fill(1, 'tmp/clicks-2/')
       fill(1, 'events/')
       const proposed = await plan()
       expect((await deletePrefix.probe(proposed, 'delete', world.read())).landed).toBe('no')
       const { ctx, recording } = world.run(proposed)
-      expect(await deletePrefix.run(proposed, ctx)).toBe('2500 objects under s3://lake/tmp/clicks/ are deleted.')
+      expect(await deletePrefix.run(proposed, ctx)).toBe('1100 objects under s3://lake/tmp/clicks/ are deleted.')
       expect([...bucket.objects.keys()]).toEqual(['tmp/clicks-2/part-00000 & <1>', 'events/part-00000 & <1>'])
-      expect(bucket.deletes.map((one) => one.keys.length)).toEqual([1000, 1000, 500])
-      expect(recording.progress.at(-1)).toMatchObject({ done: 2500, total: 2500 })
+      expect(bucket.deletes.map((one) => one.keys.length)).toEqual([1000, 100])
+      expect(recording.progress.at(-1)).toMatchObject({ done: 1100, total: 1100 })
       expect(await deletePrefix.verify(proposed, world.read())).toMatchObject([{ ok: true }])
       expect((await deletePrefix.probe(proposed, 'delete', world.read())).landed).toBe('yes')
     })
@@ -154,10 +154,11 @@ describe('folders of S3', () => {
     it('stays below the rate', async () => {
       fill(300, 'spark/job-1/')
       const proposed = await plan({ prefix: 'spark/job-1/', job: '' })
+      const began = performance.now()
       await deletePrefix.run(proposed, world.run(proposed).ctx)
-      const [first, second] = bucket.deletes
       expect(bucket.deletes.map((one) => one.keys.length)).toEqual([200, 100])
-      expect(second!.at - first!.at).toBeGreaterThan(950)
+      // 200 at 200 a second; a timer may be early by a little.
+      expect(bucket.deletes[1]!.at - began).toBeGreaterThan(990)
     })
 
     it('goes on at half the rate with those keys for which S3 had no time', async () => {
