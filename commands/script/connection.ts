@@ -39,7 +39,7 @@ export const Script = Call.extend({
   cwd: Absolute.default('/'),
   timeoutSeconds: z.number().int().min(1).max(3_600).default(60),
   /** Between SIGTERM and SIGKILL. */
-  graceSeconds: z.number().min(0.1).max(60).default(5),
+  graceSeconds: z.number().min(0.1).max(60).default(3),
   maxOutputBytes: z.number().int().min(256).max(262_144).default(16_384),
   /** Tells whether the change is in place, without changing anything: exit code 0 yes, 1 no, any other cannot tell. */
   check: Call.optional(),
@@ -55,7 +55,7 @@ export type Script = z.infer<typeof Script>
 
 export const ScriptSettings = z.strictObject({
   scripts: z.record(z.string().regex(/^[\w.-]+$/), Script),
-  /** The whole environment of every script, with `envFrom`; nothing of the worker's own is passed on. */
+  /** The whole environment of every script, with `envFrom` and KEYTURN_RUN, which names the run; nothing of the worker's own is passed on. */
   env: z.record(z.string().regex(/^\w+$/), z.string()).default({}),
   /** Secrets by the name under which the worker has them and the script gets them; hidden in all output. */
   envFrom: z.array(z.string().regex(/^\w+$/)).default([]),

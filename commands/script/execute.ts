@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
-import { kill } from 'node:process'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createOutput } from './output.ts'
+import { createReach, TAG } from './reach.ts'
 
 /** How long the pipes of a process that has ended are read on, when somebody else still holds them. */
 const DRAIN_MS = 1_000
-const POLL_MS = 20
+const POLL_MS = 50
 
 export type Execution = Readonly<{
   path: string
@@ -27,17 +28,21 @@ export type Ended = Readonly<{
   stopped: 'cancelled' | 'deadline' | null
   output: string
   cut: boolean
+  /** Processes of it that could not be ended: another user's, say. */
+  left: readonly number[]
 }>
 
 /**
  * Runs one executable without a shell, as the leader of a process group of its own. On abort, on the deadline and when
- * the leader has ended, the whole group gets SIGTERM and, `graceMs` later, SIGKILL. Rejects when it cannot be started.
+ * the leader has ended, everything that it started gets SIGTERM and, `graceMs` later, SIGKILL; see `createReach` for what
+ * "everything" is. Rejects when it cannot be started.
  */
 export async function execute(it: Execution): Promise<Ended> {
   it.signal.throwIfAborted()
+  const tag = randomUUID()
   const child = spawn(it.path, it.args, {
     cwd: it.cwd,
-    env: { ...it.env },
+    env: { ...it.env, [TAG]: tag },
     detached: true,
     shell: false,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -50,47 +55,36 @@ export async function execute(it: Execution): Promise<Ended> {
     child.once('exit', (code, killedBy) => resolve({ code, killedBy }))
     child.once('error', (cause) => reject(new Error(`${it.path} could not be started`, { cause })))
   })
+  const reach = child.pid === undefined ? null : createReach(child.pid, tag)
 
   const limit = AbortSignal.any([it.signal, AbortSignal.timeout(it.timeoutMs)])
   let stopped: Ended['stopped'] = null
+  let killAt: number | null = null
   let hard: NodeJS.Timeout | undefined
+  const askToEnd = () => {
+    killAt ??= performance.now() + it.graceMs
+    return reach?.terminate()
+  }
   const stop = () => {
     stopped = it.signal.aborted ? 'cancelled' : 'deadline'
-    toGroup(child.pid, 'SIGTERM')
-    hard = setTimeout(toGroup, it.graceMs, child.pid, 'SIGKILL')
+    void askToEnd()
+    hard = setTimeout(() => void reach?.end(), it.graceMs)
   }
   limit.addEventListener('abort', stop, { once: true })
   try {
     const ended = await exited
-    await sweep(child.pid, it.graceMs)
+    if (await reach?.isAlive()) {
+      if (killAt === null) await askToEnd()
+      while (performance.now() < killAt! && (await reach?.isAlive())) await pause(POLL_MS)
+    }
+    const left = (await reach?.end()) ?? []
     await Promise.race([closed, pause(DRAIN_MS, undefined, { ref: false })])
     const { text, cut } = output.end()
-    return { ...ended, stopped, output: text, cut }
+    return { ...ended, stopped, output: text, cut, left }
   } finally {
     limit.removeEventListener('abort', stop)
     clearTimeout(hard)
     child.stdout.destroy()
     child.stderr.destroy()
   }
-}
-
-/** Sends a signal to every process of the group; false if there is none left. */
-function toGroup(leader: number | undefined, signal: NodeJS.Signals | 0): boolean {
-  if (leader === undefined) return false
-  try {
-    return kill(-leader, signal)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
-    throw error
-  }
-}
-
-/** Ends what the leader left behind in its group. */
-async function sweep(leader: number | undefined, graceMs: number): Promise<void> {
-  if (!toGroup(leader, 'SIGTERM')) return
-  for (let waited = 0; waited < graceMs; waited += POLL_MS) {
-    await pause(POLL_MS)
-    if (!toGroup(leader, 0)) return
-  }
-  toGroup(leader, 'SIGKILL')
 }

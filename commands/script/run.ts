@@ -75,8 +75,12 @@ async function checked(data: Pick<Data, 'connection' | 'script' | 'values'>, ctx
 
 const lastLine = (output: string) => (output.trim().split('\n').at(-1) ?? '').slice(0, 200)
 
+/** What outlived the run, said of it. */
+const alive = (left: readonly number[]) =>
+  left.length === 0 ? '' : `; processes of it that could not be ended: ${left.slice(0, 10).join(', ')}`
+
 /** How a script that did not succeed ended, in one sentence. */
-function failure(name: string, script: Script, { stopped, code, killedBy, output }: Ended): string {
+function failure(name: string, script: Script, { stopped, code, killedBy, output, left }: Ended): string {
   const how =
     stopped === 'cancelled'
       ? 'was cancelled and killed'
@@ -85,7 +89,7 @@ function failure(name: string, script: Script, { stopped, code, killedBy, output
         : code === null
           ? `was ended by ${killedBy}`
           : `ended with exit code ${code}`
-  return `${name} ${how}${output && `: ${output.slice(-500)}`}`
+  return `${name} ${how}${alive(left)}${output && `: ${output.slice(-500)}`}`
 }
 
 /** Runs one allow-listed executable with checked arguments: no shell, nothing of the worker's environment, bounded. */
@@ -137,10 +141,10 @@ export const scriptRun = defineChange<typeof Params, Data>({
       const ended = await call(script, script, data.values, client, ctx.signal)
       if (ended.stopped || ended.code !== 0)
         throw new Error(failure(data.script, script, ended), { cause: ctx.signal.reason })
-      return { output: ended.output, cut: ended.cut }
+      return { output: ended.output, cut: ended.cut, left: [...ended.left] }
     })
     const last = lastLine(result.output)
-    return `${data.script} ended with exit code 0${last && `: ${last}`}${result.cut ? ' (its output was cut)' : ''}`
+    return `${data.script} ended with exit code 0${last && `: ${last}`}${result.cut ? ' (its output was cut)' : ''}${alive(result.left)}`
   },
 
   async verify({ data }, ctx) {

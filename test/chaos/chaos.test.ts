@@ -10,7 +10,11 @@ describe('under chance', () => {
   it.each(PARTS.map((p) => [p.name, p.unit, p] as const))(
     '%s: nothing happens that must not, in %s',
     async (_name, _unit, part) => {
-      for (let seed = 1; seed <= part.short; seed += 1) await part.run(seed)
+      try {
+        for (let seed = 1; seed <= part.short; seed += 1) await part.run(seed)
+      } finally {
+        await part.close?.()
+      }
     },
   )
 

@@ -23,6 +23,12 @@ for (const part of parts) {
       process.exit(1)
     }
   }
+  try {
+    await part.close?.()
+  } catch (error) {
+    say(`${part.name}: ${(error as Error).message}`)
+    process.exit(1)
+  }
   const seconds = (performance.now() - start) / 1000
   say(`${part.name}: ${seeds} ${part.unit}, no violation, ${Math.round(seeds / seconds)} a second`)
 }

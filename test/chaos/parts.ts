@@ -2,6 +2,7 @@ import { signedGrant } from '../../bench/grant.ts'
 import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
+import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
 import { simulate, Violation } from './simulation.ts'
 
@@ -14,6 +15,8 @@ export type Part = Readonly<{
   short: number
   long: number
   run(seed: number): Promise<void> | void
+  /** Closes what the part has opened, and throws Violation for what shows over many seeds only. */
+  close?(): Promise<void>
 }>
 
 /** To add a part is one line here. */
@@ -33,6 +36,7 @@ export const PARTS: readonly Part[] = [
     long: 10_000,
     run: tamper,
   },
+  { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 1000, run: runAway },
 ]
 
 const { grant: good, wanted } = signedGrant()

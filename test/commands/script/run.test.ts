@@ -86,7 +86,7 @@ describe('script.run', () => {
     expect(JSON.parse(output)).toEqual({
       argv: ['--job', '7', `--note=${note}`],
       cwd: folder,
-      env: { LANG: 'C', TOOL_TOKEN: '[secret]' },
+      env: { LANG: 'C', TOOL_TOKEN: '[secret]', KEYTURN_RUN: expect.stringMatching(/^[0-9a-f-]{36}$/) },
     })
     expect(cut).toBe(false)
   })
