@@ -178,6 +178,27 @@ describe('script.run', () => {
     expect(register.count()).toBe(3)
   })
 
+  // Nothing but the process group reaches a process on a system without /proc.
+  const onLinux = process.platform === 'linux' ? it : it.skip
+  onLinux('kills what has left the process group, ignores SIGTERM, and has closed its output', async () => {
+    const path = await executable(
+      'escape',
+      `import("node:child_process").then(async ({ spawn }) => {
+        if (process.argv[3] === "away") { process.on("SIGTERM", () => {}); await report(); setInterval(() => {}, 1000); return }
+        spawn(process.execPath, [process.argv[1], process.argv[2], "away"], { detached: true, stdio: "ignore" }).unref()
+        await report(); setInterval(() => {}, 1000)
+      })`,
+    )
+    allow({ escape: { path, args: ['{port}'], params: { port } } })
+    const cancel = new AbortController()
+    const { ended } = await start('escape', cancel.signal)
+    await register.arrived(2)
+    cancel.abort()
+    await ended
+    await register.gone()
+    expect(register.count()).toBe(2)
+  })
+
   it('leaves no child behind when the script itself has ended', async () => {
     // The test tells the leader to end once its children live, by the pid that it wrote down.
     const path = await executable(
