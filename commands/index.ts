@@ -15,6 +15,9 @@ import { setPoolSlots } from './airflow/set-pool-slots.ts'
 import { taskDurations } from './airflow/task-durations.ts'
 import { taskLog } from './airflow/task-log.ts'
 import { triggerRun } from './airflow/trigger-run.ts'
+import { cloudformation } from './cloudformation/connection.ts'
+import { rollBack } from './cloudformation/roll-back.ts'
+import { cloudformationStack } from './cloudformation/stack.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
@@ -23,6 +26,9 @@ import { emrCluster } from './emr/cluster.ts'
 import { emr } from './emr/connection.ts'
 import { emrResize } from './emr/resize.ts'
 import { emrSteps } from './emr/steps.ts'
+import { githubChecks } from './github/checks.ts'
+import { githubCommits } from './github/commits.ts'
+import { github } from './github/connection.ts'
 import { http } from './http/connection.ts'
 import { httpGet } from './http/get.ts'
 import { httpRequest } from './http/request.ts'
@@ -85,6 +91,10 @@ export const commands: readonly Command[] = [
   emrSteps,
   cancelSteps,
   emrResize,
+  cloudformationStack,
+  rollBack,
+  githubChecks,
+  githubCommits,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -98,4 +108,6 @@ export const connectionKinds: readonly ConnectionKind[] = [
   airflow as ConnectionKind,
   kafka as ConnectionKind,
   emr as ConnectionKind,
+  cloudformation as ConnectionKind,
+  github as ConnectionKind,
 ]

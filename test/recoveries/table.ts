@@ -5,6 +5,7 @@ import { type Breakage, breakLake, breakLedger, breakWarehouse } from '../../src
 import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
 import { startRds } from '../commands/rds/server.ts'
 import { AIRFLOW_ROWS } from './airflow.ts'
+import { DEPLOY_ROWS } from './deploy.ts'
 import type { Desk } from './desk.ts'
 import { KAFKA_ROWS } from './kafka.ts'
 import type { Row } from './row.ts'
@@ -283,7 +284,7 @@ const OWN: readonly Row[] = [
 ]
 
 /** All of them, in the order of their ids. */
-export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS, ...KAFKA_ROWS].toSorted((a, b) =>
+export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS, ...KAFKA_ROWS, ...DEPLOY_ROWS].toSorted((a, b) =>
   a.id.localeCompare(b.id, 'en', { numeric: true }),
 )
 

@@ -1,0 +1,101 @@
+import { type CloudFormationClient, DescribeStacksCommand, type Stack } from '@aws-sdk/client-cloudformation'
+import { Refused } from '../../src/domain/command.ts'
+import { exchange } from '../http/exchange.ts'
+import type { Service } from './connection.ts'
+
+/** The stack as CloudFormation describes it; Refused if there is none. */
+export async function findStack(client: CloudFormationClient, name: string, signal: AbortSignal): Promise<Stack> {
+  try {
+    const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }), { abortSignal: signal })
+    if (Stacks[0]) return Stacks[0]
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'ValidationError' && /does not exist/.test(error.message)))
+      throw error
+  }
+  throw new Refused(`There is no stack "${name}" in this account and region.`)
+}
+
+/** Every stack of a service, by name. */
+export async function stacksOf(
+  client: CloudFormationClient,
+  service: Service,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Stack>> {
+  const names = [...new Set(Object.values(service.colours).map((c) => c.stack))].sort()
+  const found = new Map<string, Stack>()
+  for (const name of names) found.set(name, await findStack(client, name, signal))
+  return found
+}
+
+export const isBusy = (stack: Stack): boolean => stack.StackStatus?.endsWith('_IN_PROGRESS') ?? true
+
+/** The value of a parameter, as the last update set it; Refused if the stack has none of that name. */
+export function parameterOf(stack: Stack, parameter: string): string {
+  const found = (stack.Parameters ?? []).find((p) => p.ParameterKey === parameter)
+  if (!found) throw new Refused(`The stack "${stack.StackName}" has no parameter ${parameter}. Correct the connection.`)
+  return found.ParameterValue ?? ''
+}
+
+export type Side = Readonly<{ colour: string; stack: string; version: string; capacity: number }>
+
+/** What each colour of a service is set to, by name. */
+export function sidesOf(service: Service, stacks: ReadonlyMap<string, Stack>): Side[] {
+  return Object.entries(service.colours)
+    .map(([colour, { stack: name, version, capacity }]) => {
+      const stack = stacks.get(name)!
+      const copies = parameterOf(stack, capacity)
+      if (!/^\d{1,4}$/.test(copies))
+        throw new Refused(`${capacity} of the stack "${name}" is ${JSON.stringify(copies)}, not a number of copies.`)
+      return { colour, stack: name, version: parameterOf(stack, version), capacity: Number(copies) }
+    })
+    .sort((a, b) => a.colour.localeCompare(b.colour))
+}
+
+/** The stack as it was shown: another update, or another value of any parameter, is another world. */
+export function fingerprintOf(stack: Stack): string {
+  const parameters = (stack.Parameters ?? [])
+    .map((p) => `${p.ParameterKey}=${p.ResolvedValue ?? p.ParameterValue}`)
+    .sort()
+  return `${stack.StackId} ${stack.StackStatus} ${updatedOf(stack)} ${parameters.join(' ')}`
+}
+
+export const updatedOf = (stack: Stack): string =>
+  (stack.LastUpdatedTime ?? stack.CreationTime)?.toISOString() ?? 'unknown'
+
+const MOST_BYTES = 16_384
+const PATIENCE = 5_000
+
+/** What the version endpoint of a colour answers: a commit, or why there is none. Text of the service, cut. */
+export async function answered(
+  service: Service,
+  url: string,
+  signal: AbortSignal,
+): Promise<{ commit: string } | { fault: string }> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])
+  try {
+    const answer = await exchange({
+      method: 'GET',
+      url: new URL(url),
+      headers: {},
+      signal: limit,
+      maxBytes: MOST_BYTES,
+    })
+    if (answer.status !== 200) return { fault: `answered ${answer.status}` }
+    const commit = commitIn(answer.body, service.commitField)
+    return commit === null ? { fault: `answered no "${service.commitField}"` } : { commit }
+  } catch (error) {
+    signal.throwIfAborted()
+    const cause = error instanceof Error ? ((error.cause as { code?: unknown })?.code ?? 'no answer') : 'no answer'
+    return { fault: limit.aborted ? `no answer within ${PATIENCE / 1000} s` : String(cause) }
+  }
+}
+
+function commitIn(body: string, field: string): string | null {
+  try {
+    const json: unknown = JSON.parse(body)
+    if (typeof json !== 'object' || json === null || !Object.hasOwn(json, field)) return null
+    return String((json as Record<string, unknown>)[field]).slice(0, 80)
+  } catch {
+    return body.trim().slice(0, 80) || null
+  }
+}

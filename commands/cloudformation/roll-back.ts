@@ -1,0 +1,253 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { z } from 'zod'
+import type { ReadContext, RunContext } from '../../src/domain/command.ts'
+import { defineChange, Refused } from '../../src/domain/command.ts'
+import { digest } from '../../src/domain/plan.ts'
+import { github } from '../github/connection.ts'
+import { Commit, refuseUnlessGreen } from '../github/verdict.ts'
+import { type Colour, cloudformation, type Service, serviceOf } from './connection.ts'
+import { answered, fingerprintOf, isBusy, type Side, sidesOf, stacksOf, updatedOf } from './look.ts'
+import { holds, probeUpdate, sendUpdate, type Update, untilUpdated } from './update.ts'
+
+type Data = Readonly<{
+  connection: string
+  service: string
+  commit: string
+  /** The colour that gets the commit, and the one that is taken out. */
+  to: string
+  from: string
+  /** What it runs: the one that was shown, and no later one, is taken out. */
+  bad: string
+  /** Null when the commit is on its colour already. */
+  deploy: Update | null
+  drain: Update
+}>
+
+/** The states from which CloudFormation takes an update. */
+const UPDATABLE = new Set([
+  'CREATE_COMPLETE',
+  'UPDATE_COMPLETE',
+  'UPDATE_ROLLBACK_COMPLETE',
+  'IMPORT_COMPLETE',
+  'IMPORT_ROLLBACK_COMPLETE',
+])
+
+/**
+ * Puts a commit with green checks on the idle colour, waits until its version endpoint answers that commit several times
+ * in a row, and only then takes the other colour to 0.
+ */
+export const rollBack = defineChange({
+  id: 'cloudformation.roll-back',
+  summary: 'Roll a blue/green service back to a commit with green checks',
+  effect: 'once',
+  risk: 'high',
+  runMinutes: 180,
+  params: z.object({
+    connection: z.string().describe('CloudFormation connection'),
+    service: z.string().describe('Service, as the connection names it'),
+    commit: z
+      .string()
+      .regex(/^(idle|[0-9a-f]{40})$/, 'a full commit id, 40 hex digits in small letters, or "idle"')
+      .describe('Full commit id, or "idle" for the one that the idle colour has'),
+  }),
+  async plan({ connection, service: name, commit: wanted }, ctx) {
+    const { client, settings, environment } = await ctx.connect(cloudformation, connection)
+    const service = serviceOf(settings, name)
+    const stacks = await stacksOf(client.reads, service, ctx.signal)
+    const busy = [...stacks.values()].find(isBusy)
+    if (busy)
+      throw new Refused(`A deploy of "${busy.StackName}" is going on (${busy.StackStatus}). Wait until it is over.`)
+    const broken = [...stacks.values()].find((stack) => !UPDATABLE.has(stack.StackStatus ?? ''))
+    if (broken)
+      throw new Refused(
+        `"${broken.StackName}" is ${broken.StackStatus}: CloudFormation takes no update before that is mended.`,
+      )
+    const { to, from, commit } = choose(name, sidesOf(service, stacks), wanted)
+    const ci = await ctx.connect(github, settings.checks)
+    const { checks } = await refuseUnlessGreen(ci.client, ci.settings, service.repository, commit, ctx.signal)
+    const at = (side: Side): Colour => service.colours[side.colour]!
+    const tokens = digest({ connection, name, commit, at: ctx.requestedAt.toISOString() }).slice(7, 39)
+    const update = (step: string, side: Side, set: Record<string, string>): Update => ({
+      stack: side.stack,
+      set,
+      token: `keyturn-${step}-${tokens}`,
+    })
+    // Never fewer copies than bear the load now.
+    const copies = String(Math.max(to.capacity, from.capacity))
+    const wants = { [at(to).version]: commit, [at(to).capacity]: copies }
+    const ready = holds(stacks.get(to.stack)!, { set: wants })
+    const deploy = ready ? null : update('deploy', to, wants)
+    const drain = update('drain', from, { [at(from).capacity]: '0' })
+    const call = ({ stack, set, token }: Update) =>
+      `UpdateStack ${stack} ${Object.entries(set)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' ')} ClientRequestToken=${token}`
+    return {
+      summary: `Roll ${name} back from ${from.version} (${from.colour}) to ${commit} (${to.colour})`,
+      targets: [...stacks.values()].map((stack) => ({
+        id: `cloudformation:${connection}/${stack.StackName}`,
+        name: stack.StackName ?? '',
+        fingerprint: fingerprintOf(stack),
+        details: {
+          Stack: stack.StackId ?? '',
+          Environment: environment,
+          Region: settings.region,
+          Status: stack.StackStatus ?? '',
+          'Last updated': updatedOf(stack),
+          ...Object.fromEntries(
+            [from, to]
+              .filter((side) => side.stack === stack.StackName)
+              .map((side) => [side.colour, `${side.version || 'no version'}, ${side.capacity} copies`]),
+          ),
+          Checks: `${checks.length} of ${commit} are green`,
+        },
+      })),
+      steps: [
+        ...(deploy
+          ? [
+              { id: 'deploy', title: `Set ${to.colour} to ${commit}, ${copies} copies`, detail: call(deploy) },
+              { id: 'deployed', title: `Wait until ${to.stack} is updated`, detail: `DescribeStacks ${to.stack}` },
+            ]
+          : []),
+        {
+          id: 'healthy',
+          title: `Wait until ${to.colour} answers that commit ${service.healthyAnswers} times in a row`,
+          detail: `GET ${at(to).url}, for at most ${service.healthyMinutes} minutes`,
+        },
+        { id: 'drain', title: `Take ${from.colour} to 0 copies`, detail: call(drain) },
+        { id: 'drained', title: `Wait until ${from.stack} is updated`, detail: `DescribeStacks ${from.stack}` },
+      ],
+      warnings: ['Data that the newer version wrote stays: make sure that the older one can read it.'],
+      data: {
+        connection,
+        service: name,
+        commit,
+        to: to.colour,
+        from: from.colour,
+        bad: from.version,
+        deploy,
+        drain,
+      } satisfies Data,
+    }
+  },
+
+  async run({ data, targets }, ctx) {
+    const { client, settings } = await ctx.connect(cloudformation, data.connection)
+    const service = serviceOf(settings, data.service)
+    const { deploy, drain } = data
+    const wait = (update: Update) => {
+      const look = { everySeconds: settings.pollSeconds, note: (note: string) => ctx.progress(0, 0, note) }
+      return untilUpdated(client.reads, update, look, ctx.signal)
+    }
+    if (deploy) {
+      await ctx.step('deploy', async () => {
+        const stacks = await stacksOf(client.reads, service, ctx.signal)
+        const moved = targets.find((target) => fingerprintOf(stacks.get(target.name)!) !== target.fingerprint)
+        if (moved) throw new Refused(`The stack "${moved.name}" is no longer as it was shown. Make the plan again.`)
+        await sendUpdate(client.writes, stacks.get(deploy.stack)!, deploy, ctx.signal)
+        return null
+      })
+      await ctx.step('deployed', () => wait(deploy))
+    }
+    await ctx.step('healthy', () => untilHealthy(data, service, settings.pollSeconds, ctx))
+    await ctx.step('drain', async () => {
+      const stacks = await stacksOf(client.reads, service, ctx.signal)
+      await refuseUnlessReady(data, service, stacks, ctx)
+      await sendUpdate(client.writes, stacks.get(drain.stack)!, drain, ctx.signal)
+      return null
+    })
+    await ctx.step('drained', () => wait(drain))
+    return `${data.service} runs ${data.commit} on ${data.to}; ${data.from} has 0 copies.`
+  },
+
+  async verify({ data }, ctx) {
+    const { client, settings } = await ctx.connect(cloudformation, data.connection)
+    const service = serviceOf(settings, data.service)
+    const sides = sidesOf(service, await stacksOf(client.reads, service, ctx.signal))
+    const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+    const left = sides.find((side) => side.colour === data.from)
+    return [
+      {
+        title: `${data.to} answers the commit`,
+        ok: 'commit' in seen && seen.commit === data.commit,
+        detail: 'commit' in seen ? seen.commit : seen.fault,
+      },
+      { title: `${data.from} has no copies`, ok: left?.capacity === 0, detail: `${left?.capacity} copies` },
+    ]
+  },
+
+  async probe({ data }, step, ctx) {
+    const { client, settings } = await ctx.connect(cloudformation, data.connection)
+    const service = serviceOf(settings, data.service)
+    const update = step.startsWith('deploy') ? data.deploy : step.startsWith('drain') ? data.drain : null
+    if (step === 'healthy') {
+      const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+      const detail = `${data.to} ${'commit' in seen ? `answers ${seen.commit}` : seen.fault}`
+      // One answer is not several in a row: a resumed run waits for them again.
+      return { landed: 'no', detail }
+    }
+    if (!update) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
+    if (step === 'deploy' || step === 'drain') return probeUpdate(client.reads, update, ctx.signal)
+    const stack = (await stacksOf(client.reads, service, ctx.signal)).get(update.stack)!
+    const done = !isBusy(stack) && holds(stack, update)
+    return { landed: done ? 'yes' : 'no', detail: `"${update.stack}" is ${stack.StackStatus}` }
+  },
+})
+
+/** Which colour gets the commit and which one goes. Both run while an earlier rollback has stopped half-way. */
+function choose(name: string, sides: Side[], wanted: string): { to: Side; from: Side; commit: string } {
+  const [a, b] = sides as [Side, Side]
+  const live = sides.filter((side) => side.capacity > 0)
+  if (live.length === 0) throw new Refused(`Neither colour of ${name} runs: there is nothing to roll back.`)
+  const has = live.filter((side) => side.version === wanted)
+  if (live.length === 2 && has.length !== 1)
+    throw new Refused(
+      `Both colours of ${name} run: ${a.colour} has ${a.version}, ${b.colour} has ${b.version}. Give the commit of the one that stays.`,
+    )
+  const from = live.length === 2 ? live.find((side) => side !== has[0])! : live[0]!
+  const to = from === a ? b : a
+  const commit = wanted === 'idle' ? to.version : wanted
+  if (from.version === commit) throw new Refused(`${name} runs ${commit} on ${from.colour} already.`)
+  if (!Commit.safeParse(commit).success)
+    throw new Refused(
+      `${to.colour}, the idle colour, has ${JSON.stringify(commit)}, which is no commit. Give the commit.`,
+    )
+  return { to, from, commit }
+}
+
+/** Waits for the commit to be answered several times in a row; another answer begins the row again. */
+async function untilHealthy(data: Data, service: Service, everySeconds: number, ctx: RunContext): Promise<number> {
+  const until = ctx.now().getTime() + service.healthyMinutes * 60_000
+  let inRow = 0
+  let last = ''
+  while (inRow < service.healthyAnswers) {
+    if (ctx.now().getTime() > until)
+      throw new Error(
+        `${data.to} was not healthy within ${service.healthyMinutes} minutes (${last}); ${data.from} still runs, nothing was taken away`,
+      )
+    const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+    inRow = 'commit' in seen && seen.commit === data.commit ? inRow + 1 : 0
+    last = 'commit' in seen ? `it answers ${seen.commit}` : seen.fault
+    ctx.progress(inRow, service.healthyAnswers, `${data.to}: ${last}`)
+    if (inRow < service.healthyAnswers) await pause(everySeconds * 1000, undefined, { signal: ctx.signal })
+  }
+  return inRow
+}
+
+/** Just before copies are taken away: nobody has deployed meanwhile, and the colour that stays still answers. */
+async function refuseUnlessReady(
+  data: Data,
+  service: Service,
+  stacks: Awaited<ReturnType<typeof stacksOf>>,
+  ctx: ReadContext,
+): Promise<void> {
+  const busy = [...stacks.values()].find(isBusy)
+  if (busy) throw new Refused(`Another deploy of "${busy.StackName}" has begun. Both colours were left running.`)
+  const sides = sidesOf(service, stacks)
+  const [stays, goes] = [data.to, data.from].map((colour) => sides.find((side) => side.colour === colour))
+  if (goes?.version !== data.bad)
+    throw new Refused(`${data.from} has ${goes?.version} now, not ${data.bad}. Both colours were left running.`)
+  const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+  if (stays?.version !== data.commit || stays.capacity === 0 || !('commit' in seen && seen.commit === data.commit))
+    throw new Refused(`${data.to} does not run ${data.commit} any more. Both colours were left as they are.`)
+}

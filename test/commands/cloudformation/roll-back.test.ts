@@ -1,0 +1,252 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { rollBack } from '../../../commands/cloudformation/roll-back.ts'
+import { cloudformationStack } from '../../../commands/cloudformation/stack.ts'
+import { createWorld, propose, type World } from '../context.ts'
+import { type GitHub, startGitHub, TOKEN } from '../github/server.ts'
+import { type CloudFormation, startCloudFormation } from './server.ts'
+
+const GOOD = 'a'.repeat(40)
+const BAD = 'b'.repeat(40)
+const OLDER = 'c'.repeat(40)
+
+describe('blue/green rollback', () => {
+  let aws: CloudFormation
+  let ci: GitHub
+  let world: World
+  beforeEach(async () => {
+    aws = await startCloudFormation()
+    ci = await startGitHub('shop/checkout')
+    for (const commit of [OLDER, GOOD]) ci.push(commit, 'fine')
+    ci.push(BAD, 'buggy', [{ name: 'tests', status: 'in_progress', conclusion: null }])
+    aws.addStack('checkout', {
+      BlueVersion: GOOD,
+      BlueCopies: '0',
+      GreenVersion: BAD,
+      GreenCopies: '3',
+      Password: 'canary-database-password',
+    })
+    const colour = (name: string) => ({
+      stack: 'checkout',
+      version: `${name}Version`,
+      capacity: `${name}Copies`,
+      url: aws.url(name.toLowerCase()),
+    })
+    const service = { repository: 'shop/checkout', colours: { blue: colour('Blue'), green: colour('Green') } }
+    world = createWorld({
+      secrets: { K: 'local', CI_TOKEN: TOKEN },
+      connections: {
+        ci: {
+          kind: 'github',
+          settings: {
+            baseUrl: ci.baseUrl,
+            tokenFrom: 'CI_TOKEN',
+            repositories: { 'shop/checkout': { required: ['tests'] } },
+          },
+        },
+        prod: {
+          kind: 'cloudformation',
+          settings: {
+            region: 'us-east-1',
+            endpoint: aws.endpoint,
+            accessKeyIdFrom: 'K',
+            secretAccessKeyFrom: 'K',
+            checks: 'ci',
+            pollSeconds: 0.002,
+            services: {
+              checkout: { ...service, healthyAnswers: 3 },
+              hasty: { ...service, healthyMinutes: 0.0005 },
+              ghost: {
+                ...service,
+                colours: { blue: colour('Blue'), green: { ...colour('Green'), stack: 'nowhere' } },
+              },
+            },
+          },
+        },
+      },
+    })
+  })
+  afterEach(async () => {
+    await world.close()
+    await aws.close()
+    await ci.close()
+  })
+
+  const at = { connection: 'prod', service: 'checkout', commit: 'idle' }
+  const stack = () => aws.state.stacks.get('checkout')!
+  const refusal = (more: object = {}) =>
+    propose(rollBack, { ...at, ...more }, world.read()).then(
+      () => 'planned',
+      (error: Error) => `${error.name}: ${error.message}`,
+    )
+
+  it('shows which version each colour has and answers, and no hidden parameter', async () => {
+    if (cloudformationStack.effect !== 'read') throw new Error('no read')
+    const found = await cloudformationStack.read(at, world.read())
+    expect(found.summary).toContain(`runs ${BAD} on green`)
+    expect(found.blocks[0]).toMatchObject({
+      rows: [
+        ['blue', 'checkout', GOOD, '0', 'idle'],
+        ['green', 'checkout', BAD, '3', BAD],
+      ],
+    })
+    expect(JSON.stringify(found)).not.toContain('canary')
+    expect(found.blocks[1]).toMatchObject({
+      rows: expect.arrayContaining([['checkout', 'output Url', 'https://checkout.example.com']]),
+    })
+  })
+
+  it('raises the idle colour, waits for its commit, and only then takes the other one away', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    expect(plan.summary).toBe(`Roll checkout back from ${BAD} (green) to ${GOOD} (blue)`)
+    expect(plan.steps.map((step) => step.id)).toEqual(['deploy', 'deployed', 'healthy', 'drain', 'drained'])
+    const greenCopies: string[] = []
+    aws.state.onVersion = () => void greenCopies.push(stack().parameters.GreenCopies!)
+    const { ctx, recording } = world.run(plan)
+    await rollBack.run(plan, ctx)
+    expect(recording.finished.map((step) => step.id)).toEqual(plan.steps.map((step) => step.id))
+    expect(stack().parameters).toMatchObject({
+      BlueVersion: GOOD,
+      BlueCopies: '3',
+      GreenVersion: BAD,
+      GreenCopies: '0',
+      Password: 'canary-database-password',
+    })
+    // One while it warms up, three in a row, one just before the change.
+    expect(greenCopies).toEqual(Array(5).fill('3'))
+    const checks = await rollBack.verify(plan, world.read())
+    expect(checks.map((check) => check.ok)).toEqual([true, true])
+    expect((await rollBack.probe(plan, 'drained', world.read())).landed).toBe('yes')
+  })
+
+  it('gives every update a token of its own, the same whenever this plan is made again', async () => {
+    const [one, again] = [await propose(rollBack, at, world.read()), await propose(rollBack, at, world.read())]
+    expect(one).toEqual(again)
+    await rollBack.run(one, world.run(one).ctx)
+    const tokens = aws.sent('UpdateStack').map((form) => form.get('ClientRequestToken'))
+    expect(new Set(tokens).size).toBe(2)
+  })
+
+  it('puts a given commit on the idle colour, if its checks are green', async () => {
+    const plan = await propose(rollBack, { ...at, commit: OLDER }, world.read())
+    await rollBack.run(plan, world.run(plan).ctx)
+    expect(stack().parameters).toMatchObject({ BlueVersion: OLDER, GreenCopies: '0' })
+  })
+
+  it('leaves the other colour running when the right commit is not answered', async () => {
+    aws.state.answers = OLDER
+    const plan = await propose(rollBack, { ...at, service: 'hasty' }, world.read())
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow('was not healthy within')
+    expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '3' })
+    expect((await rollBack.probe(plan, 'healthy', world.read())).landed).toBe('no')
+    // What is half done is gone on with: the same commit, and only what is missing.
+    aws.state.answers = null
+    expect(await refusal()).toContain('Give the commit of the one that stays')
+    const rest = await propose(rollBack, { ...at, commit: GOOD }, world.read())
+    expect(rest.steps.map((step) => step.id)).toEqual(['healthy', 'drain', 'drained'])
+    await rollBack.run(rest, world.run(rest).ctx)
+    expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '0' })
+  })
+
+  it('begins to count again when another answer comes between', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    let asked = 0
+    aws.state.onVersion = () => {
+      asked += 1
+      aws.state.answers = asked === 3 ? OLDER : null
+    }
+    await rollBack.run(plan, world.run(plan).ctx)
+    // Warming up, two good, one other, three good, and one before the change.
+    expect(asked).toBe(8)
+  })
+
+  it('says why CloudFormation took an update back', async () => {
+    aws.state.failure = 'Image not found'
+    const plan = await propose(rollBack, { ...at, commit: OLDER }, world.read())
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow('Service: Image not found')
+    expect(stack().parameters.GreenCopies).toBe('3')
+    expect((await rollBack.probe(plan, 'deployed', world.read())).landed).toBe('no')
+  })
+
+  it('knows by its token that an update landed whose reply was lost', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    expect((await rollBack.probe(plan, 'deploy', world.read())).landed).toBe('no')
+    aws.lose('UpdateStack')
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow()
+    expect((await rollBack.probe(plan, 'deploy', world.read())).landed).toBe('yes')
+    expect(aws.sent('UpdateStack')).toHaveLength(1)
+  })
+
+  it('cannot tell whether its update landed while a strange one is under way', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    stack().StackStatus = 'UPDATE_IN_PROGRESS'
+    expect((await rollBack.probe(plan, 'deploy', world.read())).landed).toBe('cannot_tell')
+  })
+
+  it('changes nothing when the stack was updated after the plan was shown', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    stack().LastUpdatedTime = '2026-11-21T04:00:00.000Z'
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow('no longer as it was shown')
+    expect(aws.sent('UpdateStack')).toHaveLength(0)
+  })
+
+  it.each([
+    [
+      'another deploy has begun',
+      () => void Object.assign(stack(), { StackStatus: 'UPDATE_IN_PROGRESS' }),
+      'Another deploy',
+    ],
+    [
+      'the colour that goes has got a fix',
+      () => void Object.assign(stack().parameters, { GreenVersion: OLDER }),
+      'Both colours were left',
+    ],
+    [
+      'the colour that stays has stopped',
+      () => void Object.assign(aws.state, { answers: 'something' }),
+      'does not run',
+    ],
+  ])('takes nothing away when %s while it waited', async (_, meanwhile, why) => {
+    const plan = await propose(rollBack, at, world.read())
+    let asked = 0
+    aws.state.onVersion = () => {
+      asked += 1
+      if (asked === 4) meanwhile()
+    }
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow(why)
+    expect(aws.sent('UpdateStack')).toHaveLength(1)
+  })
+
+  it('stops waiting when it is cancelled', async () => {
+    aws.state.looks = Number.POSITIVE_INFINITY
+    const plan = await propose(rollBack, at, world.read())
+    const stop = new AbortController()
+    const { ctx } = world.run(plan, { signal: stop.signal })
+    const run = rollBack.run(plan, { ...ctx, progress: () => stop.abort(new Error('cancelled')) })
+    await expect(run).rejects.toThrow()
+    expect(aws.sent('UpdateStack')).toHaveLength(1)
+  })
+
+  it('refuses a commit whose checks are not green, and one that nobody knows', async () => {
+    ci.push(OLDER, 'red', [{ name: 'tests', status: 'completed', conclusion: 'failure' }])
+    expect(await refusal({ commit: OLDER })).toContain('are not green: tests ended with failure')
+    expect(await refusal({ commit: 'd'.repeat(40) })).toContain('There is no commit')
+  })
+
+  it.each([
+    ['a deploy is going on', 'UPDATE_IN_PROGRESS', 'A deploy of "checkout" is going on (UPDATE_IN_PROGRESS)'],
+    ['a clean-up is going on', 'UPDATE_COMPLETE_CLEANUP_IN_PROGRESS', 'is going on'],
+    ['an update hangs', 'UPDATE_ROLLBACK_FAILED', 'takes no update before that is mended'],
+  ])('refuses while %s', async (_, status, why) => {
+    stack().StackStatus = status
+    expect(await refusal()).toContain(why)
+  })
+
+  it('refuses what it cannot know or need not do', async () => {
+    expect(await refusal({ commit: BAD })).toContain('on green already')
+    expect(await refusal({ service: 'other' })).toContain('does not list the service "other"')
+    expect(await refusal({ service: 'ghost' })).toContain('There is no stack "nowhere"')
+    stack().parameters.GreenCopies = '0'
+    expect(await refusal()).toContain('Neither colour')
+    for (const commit of ['', 'main', '$(id)', `${GOOD} `]) expect(await refusal({ commit })).toMatch(/^ZodError/)
+  })
+})
