@@ -21,6 +21,7 @@ import { createLocks } from './redis/locks.ts'
 import { createPostbox } from './redis/postbox.ts'
 import { createPulse } from './redis/pulse.ts'
 import { createBell, createWorkers } from './redis/queues.ts'
+import { createWitness } from './redis/witness.ts'
 import type { Secrets } from './secrets.ts'
 import { createSlackEdge } from './slack/app.ts'
 import { render } from './slack/render.ts'
@@ -47,9 +48,11 @@ export type Running = Readonly<{ stop(): Promise<void> }>
 
 const BOT_ROUND = 2000
 const WORKER_ROUND = 1000
+/** How often a process looks whether Redis still has everything, in milliseconds. */
+const WATCH_ROUND = 1000
 
 /** Calls `work` again and again with a pause between, until aborted. */
-async function rounds(pause: number, signal: AbortSignal, work: () => Promise<void>, log: Log): Promise<void> {
+async function rounds(pause: number, signal: AbortSignal, work: () => Promise<unknown>, log: Log): Promise<void> {
   while (!signal.aborted) {
     await work().catch((err) => log.warn({ err }, 'round failed; it is made again'))
     await delay(pause, undefined, { signal }).catch(() => {})
@@ -84,7 +87,8 @@ export async function startBot(
     closing.add('redis', () => redis.disconnect())
     const subscriber = deps.connect(true)
     closing.add('subscriber', () => subscriber.disconnect())
-    const journal = createJournal({ redis, subscriber, clock })
+    const witness = createWitness(redis, `bot-${randomUUID()}`)
+    const journal = createJournal({ redis, subscriber, clock, missed: witness.missed })
     const postbox = createPostbox(redis)
     const pulse = createPulse(redis)
     const locks = createLocks(redis)
@@ -98,7 +102,7 @@ export async function startBot(
       const issues = commands.get(id)?.command.params.safeParse(params).error?.issues ?? []
       return Object.fromEntries(issues.map((i) => [String(i.path[0] ?? ''), i.message]))
     }
-    const freezer = createFreezer({ ...common, incidentId, ordinal })
+    const freezer = createFreezer({ ...common, incidentId, ordinal, witness })
     const handlers = createHandlers({ ...common, freezer, locks, keys: deps.keys, faultsOf })
     const slack = await createSlackEdge({
       settings: config.slack,
@@ -131,10 +135,11 @@ export async function startBot(
     closing.add('slack', () => slack.stop())
     const halt = new AbortController()
     const tick = createBotTick({ ...common, isShown: slack.isShown })
+    const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
     const ticking = rounds(BOT_ROUND, halt.signal, tick, log)
     closing.add('tick', () => {
       halt.abort()
-      return ticking
+      return Promise.all([ticking, watching])
     })
     log.info({ url, playbooks: playbooks.length, sources: Object.keys(config.sources) }, 'bot is up')
     return { url, stop: closing.stop }
@@ -155,12 +160,21 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     closing.add('subscriber', () => subscriber.disconnect())
     const halt = new AbortController()
     const pulse = createPulse(redis)
-    const journal = createJournal({ redis, subscriber, clock })
+    const witness = createWitness(redis, deps.worker)
+    const journal = createJournal({ redis, subscriber, clock, missed: witness.missed })
     const bell = createBell(redis)
     closing.add('queues', () => bell.close())
     const onError = (err: unknown) => log.warn({ err }, 'worker had to put something off')
     const ordinal = (id: string) => parseIncidentId(id).n
-    const freezer = createFreezer({ journal, clock, ids: randomUUID, policy: config.policy, incidentId, ordinal })
+    const freezer = createFreezer({
+      journal,
+      clock,
+      ids: randomUUID,
+      policy: config.policy,
+      incidentId,
+      ordinal,
+      witness,
+    })
     const bench: Workbench = {
       journal,
       pulse,
@@ -172,7 +186,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
       connections: config.connections,
       secret: secrets.secret,
       strike: secrets.strike,
-      frozen: async () => (await freezeFile(config.freezeFile)) ?? (await freezer.state()),
+      lastFreeze: async () => (await freezeFile(config.freezeFile)) ?? (await freezer.last()),
       signal: halt.signal,
     }
     const gather = createGather(bench)
@@ -194,10 +208,11 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     const concurrency = { read: 8, run: 4 }
     const workers = createWorkers({ connect: () => deps.connect(true), onJob: logged, onError, concurrency })
     closing.add('workers', () => workers.close())
+    const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
     const ticking = rounds(WORKER_ROUND, halt.signal, createWorkerTick({ journal, bell, pulse, onError }), log)
     closing.add('tick', () => {
       halt.abort(new Error('the worker was stopped'))
-      return ticking
+      return Promise.all([ticking, watching])
     })
     log.info({ worker, connections: Object.keys(config.connections) }, 'worker is up')
     return { stop: closing.stop }

@@ -9,5 +9,5 @@ export async function freezeFile(path: string | undefined): Promise<Freeze | nul
     () => true,
     (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
   )
-  return there ? { by: 'a file on the worker', reason: path, since: '' } : null
+  return there ? { by: 'a file on the worker', reason: path, since: '', until: null } : null
 }

@@ -13,15 +13,22 @@ const SOURCE = 'keyturn:freeze'
 /** The group of its incidents. */
 export const FREEZE_GROUP = SOURCE
 
-export type Freeze = Readonly<{ by: string; reason: string; since: string }>
+/** `until` is null while it stands, else when it was lifted. */
+export type Freeze = Readonly<{ by: string; reason: string; since: string; until: string | null }>
 
 export const isFreeze = (incident: Pick<Incident, 'group'>): boolean => incident.group === FREEZE_GROUP
 
-/** The freeze that stands, from the latest incident of the group; null if none does. */
-export function freezeOf(latest: Incident | null): Freeze | null {
-  if (!latest || !isFreeze(latest) || latest.resolvedAt !== null) return null
+/** The last freeze, from the latest incident of the group, whether it stands or was lifted. */
+export function lastFreezeOf(latest: Incident | null): Freeze | null {
+  if (!latest || !isFreeze(latest)) return null
   const { by = 'somebody', reason = '' } = Object.values(latest.alerts)[0]?.labels ?? {}
-  return { by, reason, since: latest.openedAt }
+  return { by, reason, since: latest.openedAt, until: latest.resolvedAt }
+}
+
+/** The freeze that stands; null if none does. */
+export function freezeOf(latest: Incident | null): Freeze | null {
+  const last = lastFreezeOf(latest)
+  return last?.until === null ? last : null
 }
 
 const opening = {

@@ -82,6 +82,16 @@ export type Postbox = Readonly<{
   firstTime(requestSignature: string): Promise<boolean>
 }>
 
+/** Notices that Redis has lost what it had confirmed: a FLUSHALL, an older append-only file, a fail-over to a lagging replica. */
+export type Witness = Readonly<{
+  /** What was lost, as one sentence; null if nothing. Asks Redis each time. */
+  look(): Promise<string | null>
+  /** Somebody saw that this incident's journal no longer has an entry that was confirmed. */
+  missed(incident: string): void
+  /** A freeze is stored: what is there now is where the witness goes on from. */
+  accept(): void
+}>
+
 export type Answer = { ok: true } | { ok: false; reason: Reason }
 export type ParamValues = Record<string, z.core.util.JSONType>
 

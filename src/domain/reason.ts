@@ -6,6 +6,8 @@ const SENTENCES = {
   decision_forged: 'The decision on record was not signed by the bot. Nothing will run; tell your security team.',
   digest_changed: 'The plan has changed since this card was drawn. Look at the new plan and decide again.',
   frozen: 'Everything is frozen: nothing may start until somebody lifts the freeze.',
+  frozen_since:
+    'Everything was frozen after this was approved, so the approval no longer counts. Ask for the step again.',
   grant_expired: 'The approval waited too long for a worker and has lapsed. Ask for a new plan.',
   grant_forged: 'The approval was not signed by the bot. Nothing has run; tell your security team.',
   grant_used: 'This approval has been used already.',

@@ -1,16 +1,25 @@
-import { FREEZE_GROUP, type Freeze, freeze, freezeOf, thaw } from '../domain/freeze.ts'
+import { FREEZE_GROUP, type Freeze, freeze, freezeOf, lastFreezeOf, thaw } from '../domain/freeze.ts'
 import type { Incident } from '../domain/incident.ts'
 import type { Person, Policy } from '../domain/policy.ts'
-import type { Answer, Clock, Journal } from '../domain/ports.ts'
+import type { Answer, Clock, Journal, Witness } from '../domain/ports.ts'
 import type { Ruling } from '../domain/rule.ts'
 import type { Ids } from './transact.ts'
+
+/** What a person does before lifting a freeze that a loss has brought. */
+const RECONCILE =
+  'What was approved before cannot run. Compare the heads in the threads with `keyturn journal verify --head`, look at what was under way, then lift the freeze.'
 
 /** Who freezes or lifts, and why; `person` is null at a terminal. */
 export type FreezeIntent = Readonly<{ by: string; reason: string; person: Person | null }>
 
-/** The kill switch: `state` says whether a freeze stands. Every process reads it from the journal, whenever it matters. */
+/**
+ * The kill switch: `state` says whether a freeze stands. Every process reads it from the journal, whenever it matters.
+ * Where the journal itself has lost something, `state` freezes: a person has to look before anything starts.
+ */
 export type Freezer = Readonly<{
   state(): Promise<Freeze | null>
+  /** The last one, also when it was lifted. */
+  last(): Promise<Freeze | null>
   freeze(intent: FreezeIntent): Promise<Answer>
   thaw(intent: FreezeIntent): Promise<Answer>
 }>
@@ -23,8 +32,9 @@ export function createFreezer(deps: {
   /** Makes the id of a group's n-th incident. */
   incidentId: (group: string, n: number) => string
   ordinal: (incident: string) => number
+  witness?: Pick<Witness, 'look' | 'accept'>
 }): Freezer {
-  const { journal } = deps
+  const { journal, witness } = deps
   async function latest(): Promise<Incident | null> {
     const id = await journal.current(FREEZE_GROUP)
     return id === null ? null : journal.load(id)
@@ -42,9 +52,19 @@ export function createFreezer(deps: {
     }
   }
   const at = () => new Date(deps.clock()).toISOString()
+  const stop = (intent: FreezeIntent) => act((known) => freeze(known, { ...intent, at: at() }))
+  async function look(): Promise<Incident | null> {
+    const lost = await witness?.look()
+    if (lost) {
+      await stop({ by: 'Keyturn', reason: `${lost}. ${RECONCILE}`, person: null })
+      witness?.accept()
+    }
+    return latest()
+  }
   return {
-    state: async () => freezeOf(await latest()),
-    freeze: (intent) => act((known) => freeze(known, { ...intent, at: at() })),
+    state: async () => freezeOf(await look()),
+    last: async () => lastFreezeOf(await look()),
+    freeze: stop,
     thaw: (intent) => act((known) => thaw(known, { ...intent, at: at() }, deps.policy)),
   }
 }

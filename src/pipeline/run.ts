@@ -67,8 +67,10 @@ export function createRun(
     if (no === 'not_open') return null
     if (no) return end(sentence(no))
 
-    // The grant waits; it is looked at again until it lapses.
-    if (await bench.frozen()) return null
+    // The grant waits; it is looked at again until it lapses, or the freeze is lifted.
+    const before = await bench.lastFreeze()
+    if (before?.until === null) return null
+    if (before && before.until >= proposal.grant!.issuedAt) return end(sentence('frozen_since'))
 
     let fresh: Subject
     try {
@@ -92,7 +94,7 @@ export function createRun(
         `${sentence('target_locked')} ${locked.target} is held by ${theirs} of incident ${other}. Nothing has run.`,
       )
     }
-    if (await bench.frozen()) {
+    if ((await bench.lastFreeze())?.until === null) {
       await locks.release(targets, holder)
       return null
     }
@@ -141,8 +143,8 @@ export function createRun(
       }
     }
     const heed = async () => {
-      const freeze = await bench.frozen()
-      if (freeze) stop.abort(new Error(freezeSentence(freeze)))
+      const freeze = await bench.lastFreeze()
+      if (freeze?.until === null) stop.abort(new Error(freezeSentence(freeze)))
     }
     const step: RunContext['step'] = async (name, work) => {
       if (Object.hasOwn(finished, name)) return finished[name] as never

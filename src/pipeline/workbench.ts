@@ -25,8 +25,8 @@ export type Workbench = Readonly<{
   secret: (environmentVariable: string) => string
   /** Takes known secrets out of a text; everything that a command says goes through it before it is stored. */
   strike: (text: string) => string
-  /** The freeze that stands, if any: nothing starts, and what runs is stopped. */
-  frozen: () => Promise<Freeze | null>
+  /** The last freeze: while it stands nothing starts and what runs is stopped; what was approved before it was lifted is void. */
+  lastFreeze: () => Promise<Freeze | null>
   /** Aborts when the worker stops. */
   signal: AbortSignal
 }>

@@ -27,9 +27,17 @@ type Scripted = Store & { keyturnAppend(...args: (string | number)[]): Promise<'
 /** Folded states kept in this process; the oldest use goes first. */
 const CACHED = 1000
 
-/** The journal in Redis. `subscriber` is a connection of its own, used for nothing else. */
-export function createJournal(deps: { redis: Store; subscriber: Store; clock: Clock }): Journal & { close(): void } {
-  const { redis, subscriber, clock } = deps
+/**
+ * The journal in Redis. `subscriber` is a connection of its own, used for nothing else. `missed` is told of an incident
+ * whose journal no longer has an entry that was there: journals only grow.
+ */
+export function createJournal(deps: {
+  redis: Store
+  subscriber: Store
+  clock: Clock
+  missed?: (incident: string) => void
+}): Journal & { close(): void } {
+  const { redis, subscriber, clock, missed = () => {} } = deps
   redis.defineCommand('keyturnAppend', { numberOfKeys: 3, lua: APPEND })
   const scripted = redis as Scripted
   const cache = new Map<string, Incident>()
@@ -54,6 +62,7 @@ export function createJournal(deps: { redis: Store; subscriber: Store; clock: Cl
     const tail = await entriesFrom(incident, known ? known.version - 1 : 0)
     if (known && tail[0]?.hash === known.head) return remember(tail.slice(1).reduce(evolve, known))
     cache.delete(incident)
+    if (known) missed(incident)
     const all = known ? await entriesFrom(incident, 0) : tail
     return all.length === 0 ? null : remember(all.reduce<Incident | null>(evolve, null)!)
   }

@@ -26,5 +26,8 @@ export const currentKey = (groupTag: string): string => `keyturn:{${groupTag}}:c
 export const ACTIVE = 'keyturn:active'
 export const ALL = 'keyturn:all'
 
+/** The counter of one process that watches whether Redis keeps what it confirmed. */
+export const witnessKey = (process: string): string => `keyturn:witness:${process}`
+
 /** Carries the id of every incident that changed. */
 export const CHANGED = 'keyturn:changed'

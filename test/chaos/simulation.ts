@@ -262,7 +262,7 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
       connections: {},
       secret: () => '',
       strike: (text) => text,
-      frozen: freezer.state,
+      lastFreeze: freezer.last,
       signal: process.signal,
     })
     return {

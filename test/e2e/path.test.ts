@@ -348,3 +348,22 @@ describe('a freeze from the terminal', () => {
     expect(w.effects('kitchen') + w.effects('hall')).toBe(2)
   })
 })
+
+describe('a Redis that was emptied', () => {
+  it('is noticed by the processes themselves: everything is frozen, with a thread that says what to do', async () => {
+    const before = w.messages().length
+    await w.connect().flushall()
+    await w.sandbox.waitFor(
+      () =>
+        w
+          .messages()
+          .slice(before)
+          .some((m) => w.keyOf(m) === 'root' && JSON.stringify(m.blocks).includes('has lost')),
+      10_000,
+    )
+    expect(await w.keyturn('thaw', '--reason', 'nothing was under way')).toMatchObject({ code: 0 })
+    const incident = await w.fire('attic')
+    await w.approve(incident)
+    await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'))
+  })
+})

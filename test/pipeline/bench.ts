@@ -25,6 +25,7 @@ import { createJournal } from '../../src/redis/journal.ts'
 import { incidentId, parseIncidentId } from '../../src/redis/keys.ts'
 import { createLocks } from '../../src/redis/locks.ts'
 import { createPulse } from '../../src/redis/pulse.ts'
+import { createWitness } from '../../src/redis/witness.ts'
 import type { startRedis } from '../redis/server.ts'
 
 const keys = generateKeyPairSync('ed25519')
@@ -140,7 +141,8 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
   })
   const time = { offset: 0 }
   const clock = () => Date.now() + time.offset
-  const journal = createJournal({ redis: client, subscriber: redis.connect(), clock })
+  const witness = createWitness(client, 'bench')
+  const journal = createJournal({ redis: client, subscriber: redis.connect(), clock, missed: witness.missed })
   const locks = createLocks(client)
   const pulse = createPulse(client)
   const rung: Job[] = []
@@ -149,7 +151,7 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
   const onError = (error: unknown) => void errors.push(error)
   const common = { journal, locks, pulse, bell, clock, ids: randomUUID, policy, onError }
   const ordinal = (id: string) => parseIncidentId(id).n
-  const freezer = createFreezer({ ...common, incidentId, ordinal })
+  const freezer = createFreezer({ ...common, incidentId, ordinal, witness })
   const bench: Workbench & { publicKey: typeof keys.publicKey } = {
     ...common,
     commands: new Map([
@@ -160,7 +162,7 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
     connections: {},
     secret: () => '',
     strike: (text) => text.replaceAll('hunter2', '•••'),
-    frozen: freezer.state,
+    lastFreeze: freezer.last,
     signal: new AbortController().signal,
     publicKey: keys.publicKey,
   }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { verifyChain } from '../../src/domain/event.ts'
+import { sentence } from '../../src/domain/reason.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, type Bench, createBench } from './bench.ts'
 
@@ -17,17 +18,25 @@ beforeEach(async () => {
 const why = { by: 'ona', reason: 'strange writes', person: null }
 
 describe('a freeze', () => {
-  it('lets nothing be approved, and nothing that was approved start; lifted, it starts', async () => {
+  it('lets nothing be approved; lifted, what is approved from then on starts', async () => {
     expect(await w.freezer.freeze(why)).toEqual({ ok: true })
     expect(await w.decide(id)).toEqual({ ok: false, reason: 'frozen' })
     await w.freezer.thaw(why)
+    w.time.offset += 1
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect((await w.state(id)).status).toBe('succeeded')
+  })
+
+  it('lets nothing start that was approved before, also when it is lifted', async () => {
     await w.decide(id)
     await w.freezer.freeze(why)
     await w.runner('w1').run(id, 'p1')
     expect([w.lamp.on, (await w.state(id)).status]).toEqual([0, 'granted'])
     await w.freezer.thaw(why)
     await w.runner('w1').run(id, 'p1')
-    expect((await w.state(id)).status).toBe('succeeded')
+    expect(w.lamp.on).toBe(0)
+    expect(await w.state(id)).toMatchObject({ status: 'refused', note: sentence('frozen_since') })
   })
 
   it('stops a run before its next step, and says who froze and why', async () => {

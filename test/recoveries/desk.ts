@@ -84,7 +84,7 @@ export async function createDesk(
     connections,
     secret: (name) => setup.secrets[name] ?? '',
     strike: (text) => text,
-    frozen: freezer.state,
+    lastFreeze: freezer.last,
     signal: new AbortController().signal,
   }
   const faultsOf = (id: string, params: Record<string, unknown>) => {

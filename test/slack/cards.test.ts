@@ -306,7 +306,7 @@ describe('hostile text', () => {
     fc.assert(
       fc.property(states, (incidents) => {
         expect(
-          refuseView(home(incidents, { by: incidents[0]!.title, reason: incidents[0]!.title, since: '' })),
+          refuseView(home(incidents, { by: incidents[0]!.title, reason: incidents[0]!.title, since: '', until: null })),
         ).toBeNull()
         expect(refuseView(home(incidents, null))).toBeNull()
         for (const incident of incidents.slice(1)) {
