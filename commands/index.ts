@@ -29,8 +29,12 @@ import { emrSteps } from './emr/steps.ts'
 import { githubChecks } from './github/checks.ts'
 import { githubCommits } from './github/commits.ts'
 import { github } from './github/connection.ts'
+import { bulk } from './http/bulk.ts'
 import { http } from './http/connection.ts'
 import { httpGet } from './http/get.ts'
+import { graphql } from './http/graphql.ts'
+import { httpList } from './http/list.ts'
+import { operate } from './http/operate.ts'
 import { httpRequest } from './http/request.ts'
 import { kafka } from './kafka/connection.ts'
 import { findBadRecord } from './kafka/find-bad-record.ts'
@@ -60,6 +64,10 @@ export const commands: readonly Command[] = [
   terminateSessions,
   httpGet,
   httpRequest,
+  graphql,
+  httpList,
+  operate,
+  bulk,
   scriptRun,
   findMalformedJson,
   quarantineRecords,

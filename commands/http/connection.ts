@@ -1,6 +1,9 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
+import { Value } from '../values.ts'
+import { Graphql } from './document.ts'
 import { type Answer, exchange } from './exchange.ts'
+import { danglingNames, List, Operation } from './operations.ts'
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type Method = (typeof METHODS)[number]
@@ -26,11 +29,25 @@ export const HttpSettings = z
           query: z.boolean().default(false),
         }),
       )
-      .min(1),
+      .default([]),
+    /** Parameters of the lists and operations, by name. */
+    params: z.record(z.string().regex(/^(?!id$)\w+$/, 'is no name, or is "id"'), Value).default({}),
+    /** What http.list shows and operations are made of. */
+    lists: z.record(z.string().regex(/^[\w-]+$/), List).default({}),
+    /** What http.operate and http.bulk can do, each by its name. */
+    operations: z.record(z.string().regex(/^[\w-]+$/), Operation).default({}),
+    graphql: Graphql.optional(),
     /** Sent as `Authorization: Bearer …`. */
     tokenFrom: z.string().min(1).optional(),
     timeoutMs: z.number().int().min(100).max(300_000).default(10_000),
     maxResponseBytes: z.number().int().min(256).max(1_048_576).default(16_384),
+  })
+  .refine((s) => s.allow.length > 0 || Object.keys(s.lists).length > 0 || s.graphql, {
+    path: ['allow'],
+    message: 'allow something, or name lists or GraphQL queries',
+  })
+  .superRefine((s, ctx) => {
+    for (const fault of danglingNames(s)) ctx.addIssue({ code: 'custom', ...fault })
   })
   .refine((s) => !s.tokenFrom || !s.baseUrl.startsWith('http:') || isLoopback(new URL(s.baseUrl).hostname), {
     path: ['tokenFrom'],

@@ -26,21 +26,27 @@ function matches(pattern: string, name: string): boolean {
 }
 
 /**
- * The URL of `path` below the connection's base, if the connection allows it. Throws Refused with the reason
- * otherwise; a path is refused when a server could read it as another one.
+ * The URL of `path` below the connection's base. Throws Refused when a server could read the path as another one. For
+ * paths that the configuration wrote; one from elsewhere goes through `within`.
  */
-export function within(settings: HttpSettings, method: Method, path: string): URL {
+export function below({ baseUrl }: Pick<HttpSettings, 'baseUrl'>, path: string): URL {
   const problem = fault(path)
   if (problem) throw new Refused(`The path ${JSON.stringify(path.slice(0, 200))} is refused: ${problem}.`)
-  const [name = ''] = path.split('?', 1)
-  const query = path.includes('?')
-  const allowed = settings.allow.some((a) => a.method === method && matches(a.path, name) && (a.query || !query))
-  if (!allowed) throw new Refused(`The connection does not allow ${method} ${path.slice(0, 200)}.`)
-  const base = new URL(settings.baseUrl)
+  const base = new URL(baseUrl)
   const root = base.pathname.replace(/\/$/, '')
   const url = new URL(`${base.origin}${root}${path}`)
   // What was checked must be what is sent: the parser may not have rewritten anything.
   if (url.href !== `${base.origin}${root}${path}`)
     throw new Refused(`The path ${path.slice(0, 200)} is refused: it would be sent as ${url.pathname}.`)
+  return url
+}
+
+/** The URL of `path` below the connection's base, if the connection allows it. Throws Refused with the reason otherwise. */
+export function within(settings: HttpSettings, method: Method, path: string): URL {
+  const url = below(settings, path)
+  const [name = ''] = path.split('?', 1)
+  const query = path.includes('?')
+  const allowed = settings.allow.some((a) => a.method === method && matches(a.path, name) && (a.query || !query))
+  if (!allowed) throw new Refused(`The connection does not allow ${method} ${path.slice(0, 200)}.`)
   return url
 }

@@ -1,27 +1,9 @@
 import { isAbsolute } from 'node:path'
-import { RE2JS } from 're2js'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
+import { Value } from '../values.ts'
 
 const Absolute = z.string().refine((path) => isAbsolute(path) && !path.includes('\0'), 'write an absolute path')
-
-const isPattern = (text: string) => {
-  try {
-    RE2JS.compile(text)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** What a person or an alert may put into one place of the argument list. */
-export const ScriptParam = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('integer'), min: z.number().int(), max: z.number().int() }),
-  z.strictObject({ type: z.literal('choice'), values: z.array(z.string().min(1)).min(1) }),
-  /** RE2 syntax; must match the whole value. */
-  z.strictObject({ type: z.literal('text'), pattern: z.string().refine(isPattern, 'not an RE2 pattern') }),
-])
-export type ScriptParam = z.infer<typeof ScriptParam>
 
 const Argument = z.string().refine((text) => !text.includes('\0'), 'holds a NUL character')
 
@@ -35,7 +17,7 @@ const Call = z.strictObject({ path: Absolute, args: z.array(Argument).default([]
 
 export const Script = Call.extend({
   summary: z.string().default(''),
-  params: z.record(z.string().regex(/^\w+$/), ScriptParam).default({}),
+  params: z.record(z.string().regex(/^\w+$/), Value).default({}),
   cwd: Absolute.default('/'),
   timeoutSeconds: z.number().int().min(1).max(3_600).default(60),
   /** Between SIGTERM and SIGKILL. */

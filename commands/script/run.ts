@@ -5,7 +5,8 @@ import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
-import { fillArgs, readValues } from './argv.ts'
+import { readValues } from '../values.ts'
+import { fillArgs } from './argv.ts'
 import { script as kind, type Script } from './connection.ts'
 import { type Ended, execute } from './execute.ts'
 
@@ -102,7 +103,7 @@ export const scriptRun = defineChange<typeof Params, Data>({
 
   async plan({ connection, script: name, args }, ctx) {
     const { script } = await open(connection, name, ctx)
-    const values = readValues(script, args)
+    const values = readValues('The script', script.params, args)
     const argv = [script.path, ...fillArgs(script.args, values)]
     const sha256 = await examine(script.path)
     if (!(await stat(script.cwd).catch(() => null))?.isDirectory())

@@ -15,7 +15,8 @@ function hasExpression(text: string): boolean {
 
 /**
  * Reads the YAML of a call and checks it against the command's schema. A static value is checked now, at its own
- * key; one with a slot when it is filled. A required parameter may be missing only if a form can ask for it.
+ * key; one with a slot when it is filled. A required parameter may be missing only if a form can ask for it. The
+ * command's schema says by `.meta({ from })` which parameter only a `person` may fill, and which only the `playbook`.
  */
 export function readCall(command: Command, entries: readonly Entry[], at: Place, report: Report): Call {
   let faults = 0
@@ -37,6 +38,10 @@ export function readCall(command: Command, entries: readonly Entry[], at: Place,
     if (json === undefined) continue
     params.push([key, json])
     const strings = [json].flat().filter((item) => typeof item === 'string')
+    const from = command.params.shape[key]!.meta()?.from
+    if (from === 'person') fault(keyAt, `the parameter ${quote(key)} is for a person to type`, 'Take the line out')
+    if (from === 'playbook' && strings.some((s) => slots(s).length > 0))
+      fault(keyAt, `the parameter ${quote(key)} takes nothing from an alert`, 'Write it out')
     if (strings.some((s) => slots(s).length > 0)) open = true
     else checkStatic(command, field, json, keyAt, fault)
   }

@@ -7,7 +7,11 @@ export const commands = [
     id: 'kafka.find-bad-record',
     summary: 'Find the record that the consumer stops at',
     effect: 'read',
-    params: z.object({ topic: z.string(), limit: z.coerce.number().int().max(20).default(5) }),
+    params: z.object({
+      topic: z.string(),
+      limit: z.coerce.number().int().max(20).default(5),
+      query: z.string().optional().meta({ from: 'playbook' }),
+    }),
     read: async () => ({ summary: '', blocks: [] }),
   }),
   defineChange({
@@ -22,6 +26,7 @@ export const commands = [
         mode: z.enum(['copy', 'drop']).default('copy'),
         partitions: z.array(z.string()).optional(),
         offset: z.coerce.number().int().min(0).optional(),
+        count: z.coerce.number().optional().meta({ from: 'person' }),
       })
       .refine((p) => p.topic !== p.group, 'topic and group are the same'),
     plan: async () => ({ summary: '', targets: [], steps: [], warnings: [], data: null }),

@@ -179,6 +179,14 @@ const TABLE: [name: string, from: string | RegExp, to: string, line: number, wha
     29,
     'the parameter "mode" is wrong',
   ],
+  ['a value that only a person may type', 'partitions:', 'count: 3\n  partitions:', 29, 'is for a person to type'],
+  [
+    'an alert in what only a playbook says',
+    'limit: 3',
+    `query: ${slot('labels.a')}`,
+    14,
+    'takes nothing from an alert',
+  ],
   ['broken YAML in an indented fence', 'partitions: [', 'partitions: ]', 29, 'the YAML does not parse: '],
   [
     'parameters that do not go together',

@@ -8,6 +8,7 @@ import { AIRFLOW_ROWS } from './airflow.ts'
 import { DEPLOY_ROWS } from './deploy.ts'
 import type { Desk } from './desk.ts'
 import { KAFKA_ROWS } from './kafka.ts'
+import { METADATA_ROWS } from './metadata.ts'
 import type { Row } from './row.ts'
 
 const must = (holds: boolean, what: string) => {
@@ -283,10 +284,19 @@ const OWN: readonly Row[] = [
   },
 ]
 
+/** Each system has a file of its own. */
+const SYSTEMS = {
+  OWN,
+  AIRFLOW_ROWS,
+  DEPLOY_ROWS,
+  KAFKA_ROWS,
+  METADATA_ROWS,
+}
+
 /** All of them, in the order of their ids. */
-export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS, ...KAFKA_ROWS, ...DEPLOY_ROWS].toSorted((a, b) =>
-  a.id.localeCompare(b.id, 'en', { numeric: true }),
-)
+export const ROWS: readonly Row[] = Object.values(SYSTEMS)
+  .flat()
+  .toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
 
 /** The page that docs/recoveries.md is. */
 export function page(): string {

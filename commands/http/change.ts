@@ -1,0 +1,159 @@
+import { type Check, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { digest, type Target } from '../../src/domain/plan.ts'
+import { settled } from '../settle.ts'
+import { http } from './connection.ts'
+import { readJson, type Service } from './json.ts'
+import { type Item, openList, paramsOf, readList, valuesFor } from './listing.ts'
+import type { Operation } from './operations.ts'
+import { at, short } from './pointer.ts'
+import { fillBody, fillPath, placeholders, type Values } from './template.ts'
+import { below } from './within.ts'
+
+/** One item of a granted plan: the request that changes it, exactly as it is sent. */
+export type Held = Readonly<{ id: string; path: string; body: string; key: string }>
+export type Data = Readonly<{ connection: string; operation: string; values: Values; items: readonly Held[] }>
+
+/** The named operation of a connection. Throws Refused if there is none. */
+export async function openOperation(connection: string, name: string, ctx: ReadContext) {
+  const service = await ctx.connect(http, connection)
+  const { operations, lists } = service.settings
+  if (!Object.hasOwn(operations, name))
+    throw new Refused(`The connection ${connection} has no operation named ${JSON.stringify(name.slice(0, 60))}.`)
+  const operation = operations[name]!
+  return { service, operation, list: lists[operation.list]! }
+}
+
+/** What an operation would change now, read from the service, after every guard has let it pass. */
+export async function survey(connection: string, name: string, args: readonly string[], ctx: ReadContext) {
+  const { service, operation, list } = await openOperation(connection, name, ctx)
+  const values = valuesFor(service, `The operation ${name}`, await paramsOf(service, operation, ctx), args)
+  await guard(service, operation, values, ctx)
+  const { items, whole } = await readList(service, list, values, ctx)
+  const unique = [...new Map(items.map((item) => [item.id, item])).values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  if (!whole) throw new Refused(`${operation.list} holds more than ${list.most}, so it can't be shown whole.`)
+  if (unique.length === 0) throw new Refused(`Nothing to do: ${operation.list} holds no ${list.noun}.`)
+  return { service, operation, list, values, items: unique }
+}
+
+/** Throws Refused unless what must not be there is not there. */
+async function guard(service: Service, operation: Operation, values: Values, ctx: ReadContext): Promise<void> {
+  const found = async (name: string, elsewhere: string | undefined) => {
+    const there = await openList(elsewhere ?? service.name, name, ctx)
+    const names = placeholders(there.list.path)
+    const lines = names.flatMap((n) => (values[n] === undefined ? [] : [`${n}=${values[n]}`]))
+    return readList(there.service, there.list, valuesFor(there.service, `The list ${name}`, names, lines), ctx)
+  }
+  for (const { list, connection, says } of operation.none) {
+    const { items } = await found(list, connection)
+    if (items.length > 0) throw new Refused(`${says} (${list}: ${some(items.map((i) => i.id))}).`)
+  }
+  for (const { list, connection, param, says } of operation.only) {
+    const { items, whole } = await found(list, connection)
+    const named = values[param]!.split(',').map((name) => name.trim())
+    const others = items.map((i) => i.id).filter((id) => !named.includes(id))
+    if (others.length > 0) throw new Refused(`${says} (${list}: ${some(others)}).`)
+    if (!whole || items.length === 0)
+      throw new Refused(`${says} (${list} ${whole ? 'is empty' : 'is too long to be read whole'}).`)
+  }
+}
+
+const some = (ids: readonly string[]) =>
+  `${ids.slice(0, 10).join(', ')}${ids.length > 10 ? ` and ${ids.length - 10} more` : ''}`
+
+/** The request for each item. Its key is the same for every making of this plan, and another for the next proposal. */
+export function hold(
+  operation: Operation,
+  data: Omit<Data, 'items'>,
+  items: readonly Item[],
+  requestedAt: Date,
+): readonly Held[] {
+  return items.map(({ id }) => {
+    const values = { ...data.values, id }
+    const path = fillPath(operation.send.path, values)
+    const body = operation.send.body ? JSON.stringify(fillBody(operation.send.body, values)) : ''
+    const once = [data.connection, operation.send.method, path, body, requestedAt.toISOString()]
+    return { id, path, body, key: digest(once).slice('sha256:'.length, 'sha256:'.length + 32) }
+  })
+}
+
+export const targetsOf = (connection: string, noun: string, items: readonly Item[]): Target[] =>
+  items.map(({ id, shown }) => ({
+    id: `http:${connection}/${noun}/${id}`,
+    name: `${noun} ${id}`,
+    fingerprint: digest({ id, shown }),
+    details: Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== '')),
+  }))
+
+/** Sends the request for one item, once. Throws with the service's answer unless that is a 2xx. */
+export async function send(service: Service, operation: Operation, item: Held, signal: AbortSignal): Promise<number> {
+  const { method } = operation.send
+  const { status, body, location } = await service.client.send({
+    method,
+    url: below(service.settings, item.path),
+    ...(item.body && { body: item.body }),
+    headers: {
+      ...(item.body && { 'content-type': 'application/json' }),
+      ...(operation.keyHeader && { [operation.keyHeader.toLowerCase()]: item.key }),
+    },
+    signal,
+  })
+  if (status >= 200 && status < 300) return status
+  const to = location && `, a redirect to ${location.slice(0, 200)}, which was not followed`
+  throw new Error(`${method} ${item.path} answered ${status}${to}: ${short(body)}`)
+}
+
+/** Of these items, those that are changed, those that are not, and those of which the service does not tell. */
+export async function look(data: Data, items: readonly Held[], ctx: ReadContext) {
+  const { service, operation, list } = await openOperation(data.connection, data.operation, ctx)
+  const found = { changed: [] as string[], open: [] as string[], unclear: [] as string[] }
+  if (!operation.item) {
+    const left = await readList(service, list, data.values, ctx)
+    const ids = new Set(left.items.map((item) => item.id))
+    for (const { id } of items) found[ids.has(id) ? 'open' : left.whole ? 'changed' : 'unclear'].push(id)
+    return found
+  }
+  const { path, at: where, changed, open } = operation.item
+  await inLanes(items, operation.atOnce, async ({ id }) => {
+    const says = short(at(await readJson(service, fillPath(path, { ...data.values, id }), ctx), where))
+    found[changed.includes(says) ? 'changed' : open.includes(says) ? 'open' : 'unclear'].push(id)
+  })
+  return found
+}
+
+/** Calls `work` for each, in order, so many at once, until `stop` says so. The first throw ends it. */
+export async function inLanes<T>(
+  items: readonly T[],
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+  stop: () => boolean = () => false,
+): Promise<void> {
+  let next = 0
+  let broken = false
+  const lane = async () => {
+    while (next < items.length && !broken && !stop()) await work(items[next++]!)
+  }
+  const watched = () =>
+    lane().catch((error: unknown) => {
+      broken = true
+      throw error
+    })
+  await Promise.all(Array.from({ length: Math.min(atOnce, items.length) }, watched))
+}
+
+/** Whether all items are changed, and the lists that the operation names are empty now. */
+export async function verifyAll(data: Data, ctx: ReadContext): Promise<Check[]> {
+  const { service, operation, list } = await openOperation(data.connection, data.operation, ctx)
+  async function checks(): Promise<Check[]> {
+    const { changed, open, unclear } = await look(data, data.items, ctx)
+    const missing = [...open, ...unclear].sort()
+    const detail = `${changed.length} of ${data.items.length}${missing.length > 0 ? `; not: ${some(missing)}` : ''}`
+    const found = [{ title: `Each ${list.noun} is changed`, ok: missing.length === 0, detail }]
+    for (const name of operation.after) {
+      const { items } = await readList(service, service.settings.lists[name]!, data.values, ctx)
+      const detail = items.length > 0 ? `it holds ${some(items.map((i) => i.id))}` : ''
+      found.push({ title: `${name} is empty`, ok: items.length === 0, detail })
+    }
+    return found
+  }
+  return settled(checks, (found) => found.every((check) => check.ok), ctx.signal)
+}
