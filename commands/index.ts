@@ -48,6 +48,15 @@ import { terminateSessions } from './postgres/terminate-sessions.ts'
 import { rds } from './rds/connection.ts'
 import { exportTasks } from './rds/export-tasks.ts'
 import { startExport } from './rds/start-export.ts'
+import { alterColumns } from './redshift/alter-columns.ts'
+import { redshift } from './redshift/connection.ts'
+import { copy } from './redshift/copy.ts'
+import { loadErrors } from './redshift/load-errors.ts'
+import { loads } from './redshift/loads.ts'
+import { lockTree } from './redshift/lock-tree.ts'
+import { rebootCluster } from './redshift/reboot-cluster.ts'
+import { tableColumns } from './redshift/table-columns.ts'
+import { terminateSessions as terminateRedshiftSessions } from './redshift/terminate-sessions.ts'
 import { s3 } from './s3/connection.ts'
 import { deletePrefix } from './s3/delete-prefix.ts'
 import { findMalformedJson } from './s3/find-malformed-json.ts'
@@ -103,6 +112,14 @@ export const commands: readonly Command[] = [
   rollBack,
   githubChecks,
   githubCommits,
+  loadErrors,
+  lockTree,
+  tableColumns,
+  loads,
+  terminateRedshiftSessions,
+  alterColumns,
+  copy,
+  rebootCluster,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -118,4 +135,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   emr as ConnectionKind,
   cloudformation as ConnectionKind,
   github as ConnectionKind,
+  redshift as ConnectionKind,
 ]
