@@ -62,6 +62,8 @@ import { deletePrefix } from './s3/delete-prefix.ts'
 import { findMalformedJson } from './s3/find-malformed-json.ts'
 import { listPrefix } from './s3/list-prefix.ts'
 import { quarantineRecords } from './s3/quarantine-records.ts'
+import { repackArchive } from './s3/repack-archive.ts'
+import { testArchiveCommand } from './s3/test-archive.ts'
 import { script } from './script/connection.ts'
 import { scriptRun } from './script/run.ts'
 
@@ -82,6 +84,8 @@ export const commands: readonly Command[] = [
   quarantineRecords,
   listPrefix,
   deletePrefix,
+  testArchiveCommand,
+  repackArchive,
   throttling,
   setCapacity,
   exportTasks,

@@ -20,22 +20,30 @@ const PART_BYTES = 8 * 1024 * 1024
 const MADE_FROM = 'keyturn-made-from'
 export const bare = (etag: string): string => etag.replaceAll('"', '')
 
-type Rewrite = Readonly<{
+type Replacement = Readonly<{
   ref: ObjectRef
   /** HEAD of the object: what belongs to it besides its bytes is kept. */
   original: HeadObjectCommandOutput
-  bad: readonly BadLine[]
   signal: AbortSignal
-  onLine(done: number): void
 }>
+type Rewrite = Replacement & Readonly<{ bad: readonly BadLine[]; onLine(done: number): void }>
+
+/** Puts the object in its place again without the bad lines. */
+export const rewrite = (client: S3Client, job: Rewrite): Promise<string> =>
+  replace(client, job, async function* () {
+    yield* keptLines(readLines(await open(client, job.ref, job.signal), job.signal), job)
+  })
 
 /**
- * Puts the object in its place again without the bad lines: streamed, never more than one part in memory, and made
+ * Puts other content, gzipped, in the place of an object: streamed, never more than one part in memory, and made
  * visible by one last request that holds only for the ETag that was planned. Until then the object is as it was.
  * Returns the new ETag. Throws ObjectChanged if the object was replaced meanwhile.
  */
-export async function rewrite(client: S3Client, job: Rewrite): Promise<string> {
-  const { ref, original, signal } = job
+export async function replace(
+  client: S3Client,
+  { ref, original, signal }: Replacement,
+  content: () => AsyncIterable<Buffer>,
+): Promise<string> {
   const { bucket: Bucket, key: Key } = ref
   const { UploadId } = await client.send(
     new CreateMultipartUploadCommand({
@@ -57,9 +65,8 @@ export async function rewrite(client: S3Client, job: Rewrite): Promise<string> {
   const upload = { Bucket, Key, UploadId }
   try {
     const parts: CompletedPart[] = []
-    const body = await open(client, ref, signal)
     await pipeline(
-      () => keptLines(readLines(body, signal), job),
+      content,
       // zlib writes no time into the header (mtime 0): the same lines give the same bytes.
       createGzip(),
       async (source: AsyncIterable<Buffer>) => {

@@ -1,0 +1,174 @@
+import { CopyObjectCommand } from '@aws-sdk/client-s3'
+import { z } from 'zod'
+import type { ReadContext } from '../../src/domain/command.ts'
+import { defineChange, Refused } from '../../src/domain/command.ts'
+import { MAX_PACKED, repacked, testArchive } from './archive.ts'
+import { isAllowed, s3 } from './connection.ts'
+import { counted, sizeOf } from './listing.ts'
+import type { ObjectRef } from './objects.ts'
+import { assertUnchanged, copySource, head } from './objects.ts'
+import { bare, isMadeFrom, replace } from './rewrite.ts'
+
+type Data = Readonly<{
+  connection: string
+  ref: ObjectRef
+  copyKey: string
+  /** SHA-256 of the stored bytes of the original. */
+  sha256: string
+  content: string
+  entries: number
+  bytes: number
+}>
+
+/** Unpacks one .tar.gz and packs it again in the plainest way, in its place. The original is copied first and stays. */
+export const repackArchive = defineChange({
+  id: 's3.repack-archive',
+  summary: 'Pack a .tar.gz again in the plainest way (gunzip, untar, tar, gzip), and keep a copy of the original',
+  effect: 'idempotent',
+  risk: 'medium',
+  params: z.object({
+    connection: z.string().describe('S3 connection'),
+    bucket: z.string().min(1).describe('Bucket'),
+    key: z.string().min(1).describe('Key of the .tar.gz'),
+  }),
+  async plan({ connection, bucket, key }, ctx) {
+    const { client, environment, settings } = await ctx.connect(s3, connection)
+    const where = `s3://${bucket}/${key}`
+    if (!isAllowed(settings, bucket, key))
+      throw new Refused(
+        `The connection "${connection}" may not change ${where}. Allowed: ${settings.buckets.join(', ')}.`,
+      )
+    if (key.startsWith(settings.quarantinePrefix))
+      throw new Refused(`${where} is itself a copy in quarantine; it is never changed.`)
+    const at = await head(client, { bucket, key }, ctx.signal)
+    if (!at?.ETag) throw new Refused(`${where} does not exist.`)
+    const size = at.ContentLength ?? 0
+    if (size > MAX_PACKED)
+      throw new Refused(`${where} has ${sizeOf(size)}; at most ${sizeOf(MAX_PACKED)} are repacked.`)
+    const ref: ObjectRef = { bucket, key, etag: at.ETag, ...(at.VersionId && { versionId: at.VersionId }) }
+    const found = await testArchive(client, ref, ctx.signal)
+    if (!found.checksums)
+      throw new Refused(`${where} cannot be repacked: ${found.fault}. Its content is not all there: download it again.`)
+    if (found.odd.length === 0)
+      throw new Refused(
+        `${where} reads to its end and is packed plainly already: repacking changes nothing that a reader sees. Look at the reader.`,
+      )
+    const copyKey = `${settings.quarantinePrefix}${key}.${bare(at.ETag)}.original.tar.gz`
+    const warnings: string[] = []
+    if (!at.VersionId || at.VersionId === 'null')
+      warnings.push(`The bucket keeps no versions: the copy at ${copyKey} is the only way back.`)
+    if (at.TagCount) warnings.push(`The ${at.TagCount} tags of the object stay on the copy only.`)
+    const entries = counted(found.entries.length, 'entry', 'entries')
+    return {
+      summary: `Repack ${where}: ${entries}, ${sizeOf(found.bytes)}`,
+      targets: [
+        {
+          id: `s3:${connection}/${bucket}/${key}`,
+          name: where,
+          fingerprint: [at.ETag, at.VersionId ?? ''].join(' '),
+          details: {
+            Bucket: bucket,
+            Key: key,
+            Environment: environment,
+            Region: settings.region,
+            Size: `${sizeOf(size)} (${size} bytes)`,
+            ETag: at.ETag,
+            'Last modified': at.LastModified?.toISOString() ?? 'unknown',
+            'SHA-256': found.checksums.sha256,
+            Entries: found.entries.length.toString(),
+            Unpacked: sizeOf(found.bytes),
+            'The archive': found.odd.join(', and '),
+          },
+        },
+      ],
+      steps: [
+        {
+          id: 'copy',
+          title: 'Keep a copy of the original',
+          detail: `CopyObject ${copySource(ref)} → ${bucket}/${copyKey}`,
+        },
+        {
+          id: 'repack',
+          title: `Pack the ${entries} again, in its place`,
+          detail: `gunzip, untar, tar (ustar), gzip; CompleteMultipartUpload ${bucket}/${key} If-Match ${at.ETag}`,
+        },
+      ],
+      warnings,
+      data: {
+        connection,
+        ref,
+        copyKey,
+        sha256: found.checksums.sha256,
+        content: found.content,
+        entries: found.entries.length,
+        bytes: found.bytes,
+      } satisfies Data,
+    }
+  },
+  async run({ data }, ctx) {
+    const { client } = await ctx.connect(s3, data.connection)
+    const { ref, copyKey } = data
+    await ctx.step('copy', async () => {
+      await assertUnchanged(client, ref, ctx.signal)
+      const to = { Bucket: ref.bucket, Key: copyKey, CopySource: copySource(ref), CopySourceIfMatch: ref.etag }
+      await client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal })
+      return copyKey
+    })
+    await ctx.step('repack', async () => {
+      const original = await head(client, ref, ctx.signal)
+      if (isMadeFrom(original, ref)) return original?.ETag ?? ''
+      if (original?.ETag !== ref.etag) await assertUnchanged(client, ref, ctx.signal)
+      // Nothing is overwritten before the copy is known to hold the same.
+      if (!(await holdsOriginal(data, ctx)))
+        throw new Error(`${copyKey} does not hold the original; ${ref.key} was not touched`)
+      return replace(client, { ref, original: original!, signal: ctx.signal }, () =>
+        repacked(client, ref, ctx.signal, (done) => ctx.progress(done, data.bytes, 'bytes packed')),
+      )
+    })
+    return `s3://${ref.bucket}/${ref.key} is packed again; the original is kept at s3://${ref.bucket}/${copyKey}.`
+  },
+  async verify({ data }, ctx) {
+    const now = await look(data, data.ref.key, ctx)
+    return [
+      {
+        title: 'The archive reads to its end, and nothing in it is odd',
+        ok: now !== null && now.fault === null && now.odd.length === 0,
+        detail: now ? [now.fault, ...now.odd].filter(Boolean).join(', ') : 'the object is gone',
+      },
+      {
+        title: 'Every entry is there, byte for byte',
+        ok: now?.content === data.content,
+        detail: `${now?.entries.length ?? 0} of ${data.entries}`,
+      },
+      { title: 'The copy holds the original', ok: await holdsOriginal(data, ctx), detail: data.copyKey },
+    ]
+  },
+  async probe({ data }, step, ctx) {
+    if (step === 'copy') {
+      const there = await holdsOriginal(data, ctx)
+      return {
+        landed: there ? 'yes' : 'no',
+        detail: `${data.copyKey} ${there ? 'holds' : 'does not hold'} the original`,
+      }
+    }
+    const { client } = await ctx.connect(s3, data.connection)
+    const { ref } = data
+    const now = await head(client, ref, ctx.signal)
+    if (now?.ETag === ref.etag) return { landed: 'no', detail: `${ref.key} is still the original, ${ref.etag}` }
+    if (isMadeFrom(now, ref)) return { landed: 'yes', detail: `${ref.key} is the repacked one, ${now?.ETag}` }
+    return {
+      landed: 'cannot_tell',
+      detail: now ? `${ref.key} is another object now: ${now.ETag}` : `${ref.key} is gone`,
+    }
+  },
+})
+
+async function look({ connection, ref: { bucket } }: Data, key: string, ctx: ReadContext) {
+  const { client } = await ctx.connect(s3, connection)
+  const at = await head(client, { bucket, key }, ctx.signal)
+  return at?.ETag ? testArchive(client, { bucket, key, etag: at.ETag }, ctx.signal) : null
+}
+
+/** By its bytes: an ETag differs between a multipart original and its copy. */
+const holdsOriginal = async (data: Data, ctx: ReadContext): Promise<boolean> =>
+  (await look(data, data.copyKey, ctx))?.checksums?.sha256 === data.sha256
