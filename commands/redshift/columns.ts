@@ -5,15 +5,24 @@ import { partsOf } from './names.ts'
 /** A column with its type as Redshift writes it in a definition: `character varying(64)`. */
 export type Column = Readonly<{ name: string; type: string; length: number | null; nullable: boolean }>
 
+type Row = {
+  name: string
+  type: string
+  length: string | number | null
+  precision: number | null
+  scale: number | null
+  nullable: string
+}
+
 /** The longest VARCHAR, in bytes: "Character types" in the Redshift developer guide. */
 export const LONGEST = 65_535
 
 /** The columns of a table in their order; none if there is no such table, or nobody may see it. */
 export async function readColumns(sql: Client, table: string): Promise<Column[]> {
   const { schema, name } = partsOf(table)
-  const { rows } = await sql.query<{ name: string; type: string; length: string | number | null; nullable: string }>(
+  const { rows } = await sql.query<Row>(
     `select rtrim(column_name) as name, rtrim(data_type) as type, character_maximum_length as length,
-       rtrim(is_nullable) as nullable
+       numeric_precision as precision, numeric_scale as scale, rtrim(is_nullable) as nullable
      from svv_columns where table_schema = $1 and table_name = $2 order by ordinal_position`,
     [schema, name],
   )
@@ -22,7 +31,12 @@ export async function readColumns(sql: Client, table: string): Promise<Column[]>
     const type = clean(row.type, 60)
     return {
       name: row.name,
-      type: length !== null && /^char/.test(type) ? `${type}(${length})` : type,
+      type:
+        length !== null && type.startsWith('char')
+          ? `${type}(${length})`
+          : type === 'numeric'
+            ? `numeric(${row.precision},${row.scale})`
+            : type,
       length,
       nullable: row.nullable.toUpperCase() !== 'NO',
     }
@@ -93,9 +107,7 @@ export function differences(wanted: readonly Wanted[], columns: readonly Column[
     const length = lengthOf(w.type)
     if (length !== null && column.length !== null)
       return sized(w.source) && length > column.length ? [{ ...base, what: 'too short' }] : []
-    return w.type === column.type || (w.type?.startsWith('numeric') && column.type === 'numeric')
-      ? []
-      : [{ ...base, what: 'differs' }]
+    return w.type === column.type ? [] : [{ ...base, what: 'differs' }]
   })
 }
 

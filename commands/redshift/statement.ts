@@ -52,6 +52,9 @@ export async function find(
   return null
 }
 
+/** How long, in milliseconds, an abort may take to cancel what was sent. */
+const CANCEL_WITHIN = 10_000
+
 /** Sends the statement, or takes up the one that was sent before, and waits for its end. On abort it is cancelled. */
 export async function execute(
   client: RedshiftDataClient,
@@ -59,26 +62,33 @@ export async function execute(
   it: Statement,
   signal: AbortSignal,
 ): Promise<DescribeStatementResponse> {
-  const { Id } = await client.send(
-    new ExecuteStatementCommand({
-      ClusterIdentifier: settings.cluster,
-      Database: settings.database,
-      ...(settings.secretArn ? { SecretArn: settings.secretArn } : { DbUser: settings.user }),
-      Sql: it.sql,
-      StatementName: it.name,
-      ClientToken: it.name,
-    }),
-    { abortSignal: signal },
-  )
   try {
+    const { Id } = await client.send(
+      new ExecuteStatementCommand({
+        ClusterIdentifier: settings.cluster,
+        Database: settings.database,
+        ...(settings.secretArn ? { SecretArn: settings.secretArn } : { DbUser: settings.user }),
+        Sql: it.sql,
+        StatementName: it.name,
+        ClientToken: it.name,
+      }),
+      { abortSignal: signal },
+    )
     for (;;) {
       const found = await client.send(new DescribeStatementCommand({ Id }), { abortSignal: signal })
       if (isOver(found)) return found
       await pause(settings.pollSeconds * 1000, undefined, { signal })
     }
   } catch (error) {
-    // Without a signal: it must not go on when nobody waits for it. What became of it, the probe finds out.
-    if (signal.aborted) await client.send(new CancelStatementCommand({ Id })).catch(() => undefined)
+    // It must not go on when nobody waits for it. What became of it, the probe finds out.
+    if (signal.aborted) await cancel(client, settings, it).catch(() => undefined)
     throw error
   }
+}
+
+/** By its name: an abort may come before the reply that has its id. */
+async function cancel(client: RedshiftDataClient, settings: Settings, it: Statement): Promise<void> {
+  const abortSignal = AbortSignal.timeout(CANCEL_WITHIN)
+  const found = await find(client, settings, it, abortSignal)
+  if (found && !isOver(found)) await client.send(new CancelStatementCommand({ Id: found.Id }), { abortSignal })
 }
