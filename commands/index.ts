@@ -40,6 +40,12 @@ import { kafka } from './kafka/connection.ts'
 import { findBadRecord } from './kafka/find-bad-record.ts'
 import { lag } from './kafka/lag.ts'
 import { skipRecord } from './kafka/skip-record.ts'
+import { kubernetes } from './kubernetes/connection.ts'
+import { logTail } from './kubernetes/log-tail.ts'
+import { pods } from './kubernetes/pods.ts'
+import { rolloutRestart } from './kubernetes/rollout-restart.ts'
+import { rolloutUndo } from './kubernetes/rollout-undo.ts'
+import { scale } from './kubernetes/scale.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -124,6 +130,11 @@ export const commands: readonly Command[] = [
   alterColumns,
   copy,
   rebootCluster,
+  pods,
+  logTail,
+  scale,
+  rolloutRestart,
+  rolloutUndo,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -140,4 +151,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   cloudformation as ConnectionKind,
   github as ConnectionKind,
   redshift as ConnectionKind,
+  kubernetes as ConnectionKind,
 ]

@@ -9,6 +9,7 @@ import { DEPLOY_ROWS } from './deploy.ts'
 import type { Desk } from './desk.ts'
 import { KAFKA_ROWS } from './kafka.ts'
 import { METADATA_ROWS } from './metadata.ts'
+import { KUBERNETES_ROWS } from './kubernetes.ts'
 import type { Row } from './row.ts'
 
 const must = (holds: boolean, what: string) => {
@@ -297,6 +298,9 @@ const SYSTEMS = {
 export const ROWS: readonly Row[] = Object.values(SYSTEMS)
   .flat()
   .toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
+export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS, ...KAFKA_ROWS, ...KUBERNETES_ROWS].toSorted((a, b) =>
+  a.id.localeCompare(b.id, 'en', { numeric: true }),
+)
 
 /** The page that docs/recoveries.md is. */
 export function page(): string {

@@ -1,0 +1,140 @@
+import { TOKEN as AIRFLOW_TOKEN, startAirflow } from '../commands/airflow/server.ts'
+import { startKubernetes, TOKEN } from '../commands/kubernetes/server.ts'
+import type { Row } from './row.ts'
+
+const PEER = 'a server for Kubernetes’ paths, with controllers and watch'
+
+const cluster = (server: string, deployments: object) => ({
+  kind: 'kubernetes',
+  environment: 'production',
+  server,
+  tokenFrom: 'KUBE_TOKEN',
+  namespaces: { streaming: { deployments } },
+  readyMinutes: 0.2,
+  steadySeconds: 0.05,
+})
+const must = (holds: boolean, what: string) => {
+  if (!holds) throw new Error(what)
+}
+
+export const KUBERNETES_ROWS: readonly Row[] = [
+  {
+    id: 'A3',
+    failure: 'The Dask scheduler cannot talk to its workers; parsing fails',
+    playbook: 'kubernetes/dask-workers-lost',
+    peer: `${PEER}; a server that speaks Airflow’s REST API`,
+    async begin() {
+      const [server, airflow] = await Promise.all([startKubernetes(), startAirflow(2)])
+      const { state } = server
+      await state.deploy('streaming', 'dask-scheduler', 'dask:1', 1)
+      await state.deploy('streaming', 'dask-workers', 'dask:1', 3)
+      server.logs.set('dask-scheduler', 'Removing worker tls://10.0.0.7:40331 caused the cluster to lose 3 tasks')
+      const pods = () => ['dask-scheduler', 'dask-workers'].flatMap((name) => state.podsOf(name))
+      const old = pods().map((pod) => pod.metadata.uid)
+      const firing = {
+        labels: {
+          alertname: 'DaskWorkersLost',
+          connection: 'cluster',
+          namespace: 'streaming',
+          scheduler: 'dask-scheduler',
+          workers: 'dask-workers',
+          airflow: 'jobs',
+          dag: 'parse',
+          run: 'r1',
+        },
+      }
+      return {
+        connections: {
+          cluster: cluster(server.url, { 'dask-scheduler': {}, 'dask-workers': {} }),
+          jobs: {
+            kind: 'airflow',
+            environment: 'production',
+            baseUrl: airflow.origin,
+            api: 2,
+            auth: { kind: 'bearer', tokenFrom: 'AIRFLOW_TOKEN' },
+            dags: ['parse'],
+          },
+        },
+        secrets: { KUBE_TOKEN: TOKEN, AIRFLOW_TOKEN },
+        async alert() {
+          airflow.state.addDag('parse')
+          airflow.state.addRun('parse', 'r1', 'failed', { work: 'failed' })
+          return firing
+        },
+        async recover(desk, id) {
+          await desk.approve(id)
+          must((await desk.last(id))?.status === 'succeeded', (await desk.last(id))?.run?.message ?? 'no restart')
+          await desk.ask(id, 'run-the-failed-task-again')
+          await desk.approve(id)
+        },
+        async mended() {
+          const now = pods()
+          must(now.length === 4 && !now.some((pod) => old.includes(pod.metadata.uid)), 'pods were not replaced')
+          const task = airflow.state.tasks.find((one) => one.dag === 'parse')
+          must(task?.state !== 'failed', `the task is ${task?.state}`)
+        },
+        guard: {
+          async arrange(desk) {
+            state.held = true
+            state.wish(state.find('streaming', 'dask-workers'), (spec) => {
+              spec.template.spec.containers[0]!.image = 'dask:2'
+            })
+            return desk.fire(firing)
+          },
+          says: /rollout of streaming\/dask-workers is going on/,
+        },
+        async stop() {
+          await server.stop()
+          await airflow.stop()
+        },
+      }
+    },
+  },
+  {
+    id: 'E3',
+    failure: 'Pods crash-loop after a bad message or a bad deploy',
+    playbook: 'kubernetes/crash-loop',
+    peer: PEER,
+    async begin() {
+      const server = await startKubernetes()
+      const { state } = server
+      const loader = await state.deploy('streaming', 'loader', 'loader:1', 2)
+      const labels = {
+        alertname: 'KubePodCrashLooping',
+        connection: 'cluster',
+        namespace: 'streaming',
+        deployment: 'loader',
+      }
+      return {
+        connections: { cluster: cluster(server.url, { loader: { replicas: { min: 0, max: 4 } } }) },
+        secrets: { KUBE_TOKEN: TOKEN },
+        async alert() {
+          state.wish(loader, (spec) => {
+            spec.template = structuredClone(spec.template)
+            spec.template.spec.containers[0]!.image = 'loader:bad'
+          })
+          await state.quiet()
+          const [pod] = state.podsOf('loader').filter((one) => !one.status.containerStatuses[0]!.ready)
+          return { labels: { ...labels, pod: pod!.metadata.name } }
+        },
+        async recover(desk, id) {
+          await desk.approve(id)
+          const restart = (await desk.last(id))!
+          must(restart.status === 'failed', 'a restart does not mend a bad deploy')
+          must(/does not come up/.test(restart.run!.message), restart.run!.message)
+          await desk.ask(id, 'go-back-to-the-revision-before')
+          await desk.approve(id)
+        },
+        async mended() {
+          const images = state.podsOf('loader').map((pod) => pod.spec.containers[0]!.image)
+          must(images.join() === 'loader:1,loader:1', `runs ${images}`)
+        },
+        guard: {
+          arrange: (desk) => desk.fire({ labels: { ...labels, namespace: 'payments', pod: 'x' } }),
+          says: /does not list the namespace "payments"/,
+        },
+        stop: () => server.stop(),
+      }
+    },
+  },
+]
