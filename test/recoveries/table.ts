@@ -291,6 +291,7 @@ const SYSTEMS = {
   AIRFLOW_ROWS,
   DEPLOY_ROWS,
   KAFKA_ROWS,
+  KUBERNETES_ROWS,
   METADATA_ROWS,
 }
 
@@ -298,9 +299,6 @@ const SYSTEMS = {
 export const ROWS: readonly Row[] = Object.values(SYSTEMS)
   .flat()
   .toSorted((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }))
-export const ROWS: readonly Row[] = [...OWN, ...AIRFLOW_ROWS, ...KAFKA_ROWS, ...KUBERNETES_ROWS].toSorted((a, b) =>
-  a.id.localeCompare(b.id, 'en', { numeric: true }),
-)
 
 /** The page that docs/recoveries.md is. */
 export function page(): string {
