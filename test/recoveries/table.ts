@@ -8,8 +8,8 @@ import { AIRFLOW_ROWS } from './airflow.ts'
 import { DEPLOY_ROWS } from './deploy.ts'
 import type { Desk } from './desk.ts'
 import { KAFKA_ROWS } from './kafka.ts'
-import { METADATA_ROWS } from './metadata.ts'
 import { KUBERNETES_ROWS } from './kubernetes.ts'
+import { METADATA_ROWS } from './metadata.ts'
 import type { Row } from './row.ts'
 
 const must = (holds: boolean, what: string) => {
