@@ -46,6 +46,8 @@ import { pods } from './kubernetes/pods.ts'
 import { rolloutRestart } from './kubernetes/rollout-restart.ts'
 import { rolloutUndo } from './kubernetes/rollout-undo.ts'
 import { scale } from './kubernetes/scale.ts'
+import { network } from './network/connection.ts'
+import { reachability } from './network/reachability.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -85,6 +87,7 @@ export const commands: readonly Command[] = [
   httpList,
   operate,
   bulk,
+  reachability,
   scriptRun,
   findMalformedJson,
   quarantineRecords,
@@ -141,6 +144,7 @@ export const commands: readonly Command[] = [
 export const connectionKinds: readonly ConnectionKind[] = [
   postgres as ConnectionKind,
   http as ConnectionKind,
+  network as ConnectionKind,
   script as ConnectionKind,
   s3 as ConnectionKind,
   dynamodb as ConnectionKind,

@@ -10,6 +10,7 @@ import type { Desk } from './desk.ts'
 import { KAFKA_ROWS } from './kafka.ts'
 import { KUBERNETES_ROWS } from './kubernetes.ts'
 import { METADATA_ROWS } from './metadata.ts'
+import { NETWORK_ROWS } from './network.ts'
 import type { Row } from './row.ts'
 
 const must = (holds: boolean, what: string) => {
@@ -293,6 +294,7 @@ const SYSTEMS = {
   KAFKA_ROWS,
   KUBERNETES_ROWS,
   METADATA_ROWS,
+  NETWORK_ROWS,
 }
 
 /** All of them, in the order of their ids. */
