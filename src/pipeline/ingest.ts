@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Alert, Batch } from '../domain/alert.ts'
 import { isOver } from '../domain/incident.ts'
 import { notice, type Opening } from '../domain/notice.ts'
@@ -24,6 +25,40 @@ export function place(alert: Alert, playbooks: readonly Playbook[], regex: Regex
     channel: playbook?.channel ?? 'default',
     playbook,
   }
+}
+
+/** Alerts that are placed, and groups that are stored, before others have their turn. */
+const TURN = 50
+const LANES = 16
+/** Characters of alerts that one append carries, more or less: what it computes keeps everything else waiting. */
+const PORTION = 100_000
+
+const weight = (alert: Alert): number =>
+  [alert.labels, alert.annotations].reduce(
+    (sum, record) => Object.entries(record).reduce((n, [name, value]) => n + name.length + value.length + 6, sum),
+    300,
+  )
+
+/**
+ * The alerts in portions, those that fire first: the incident must not seem resolved, or its proposals are withdrawn,
+ * while the rest of its alerts is still to be stored. The words about one alert keep their order.
+ */
+export function portions(alerts: readonly Alert[]): Alert[][] {
+  const total = alerts.reduce((sum, alert) => sum + weight(alert), 0)
+  if (total <= PORTION) return [[...alerts]]
+  const last = new Map(alerts.map((alert) => [alert.fingerprint, alert.status]))
+  const fires = (alert: Alert) => last.get(alert.fingerprint) === 'firing'
+  const all: Alert[][] = [[]]
+  let size = 0
+  for (const alert of [...alerts.filter(fires), ...alerts.filter((a) => !fires(a))]) {
+    size += weight(alert)
+    if (size > PORTION) {
+      all.push([])
+      size = weight(alert)
+    }
+    all.at(-1)!.push(alert)
+  }
+  return all
 }
 
 /** Stores a batch: resolves when every alert of it is in a journal, throws when that cannot be. */
@@ -67,12 +102,18 @@ export function createIngest(deps: {
 
   return async function ingest(batch: Batch): Promise<void> {
     const groups = new Map<string, { opening: Opening; alerts: Alert[] }>()
-    for (const alert of batch.alerts) {
+    for (const [i, alert] of batch.alerts.entries()) {
+      if (i % TURN === TURN - 1) await nextTurn()
       const opening = place(alert, deps.playbooks, deps.regex)
       const group = groups.get(opening.group) ?? { opening, alerts: [] }
       group.alerts.push(alert)
       groups.set(opening.group, group)
     }
-    await Promise.all([...groups.values()].map((g) => store(g.opening, g.alerts, batch.truncated)))
+    const waiting = [...groups.values()]
+    const lane = async () => {
+      for (let g = waiting.shift(); g; g = waiting.shift())
+        for (const alerts of portions(g.alerts)) await store(g.opening, alerts, batch.truncated)
+    }
+    await Promise.all(Array.from({ length: LANES }, lane))
   }
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Alert } from '../domain/alert.ts'
 import { SourceAuth } from './auth.ts'
-import { instant, normalise } from './normalise.ts'
+import { firstOf, instant, normalise } from './normalise.ts'
 import { defineSource, firstFault, MAX_ALERTS, refuse, tooMany } from './source.ts'
 
 /** Go's zero time stands for "not yet". */
@@ -13,10 +13,19 @@ const Payload = z.object({
   truncatedAlerts: z.int().nonnegative().default(0),
 })
 
+/** A record without what is far too many of: the rest is counted, not read. */
+const Some = z.unknown().transform((value, ctx) => {
+  const { few, surplus } = firstOf(value)
+  const parsed = z.record(z.string(), z.string()).safeParse(few)
+  if (parsed.success) return { kept: parsed.data, surplus }
+  ctx.issues.push(...parsed.error.issues.map((issue) => ({ ...issue, input: value }) as z.core.$ZodRawIssue))
+  return z.NEVER
+})
+
 const One = z.object({
   status: z.enum(['firing', 'resolved']),
-  labels: z.record(z.string(), z.string()),
-  annotations: z.record(z.string(), z.string()).default({}),
+  labels: Some,
+  annotations: z.unknown().default({}).pipe(Some),
   startsAt: Time.nullish(),
   endsAt: Time.nullish(),
   generatorURL: z.string().optional(),
@@ -27,7 +36,7 @@ const One = z.object({
 export const alertmanager = defineSource({
   kind: 'alertmanager',
   settings: z.strictObject({ kind: z.literal('alertmanager'), auth: SourceAuth }),
-  decode(body, _settings, origin) {
+  *decode(body, _settings, origin) {
     const payload = Payload.safeParse(body)
     if (!payload.success) return refuse(firstFault(payload.error))
     const { externalURL, truncatedAlerts } = payload.data
@@ -37,23 +46,26 @@ export const alertmanager = defineSource({
     for (const [index, item] of payload.data.alerts.entries()) {
       const one = One.safeParse(item)
       if (!one.success) return refuse(firstFault(one.error, ['alerts', index]))
-      const { fingerprint, status, labels, annotations, startsAt, endsAt, generatorURL } = one.data
+      const { fingerprint, status, startsAt, endsAt, generatorURL } = one.data
+      const { labels, annotations } = one.data
       const links = [
-        { title: 'Runbook', url: own(annotations, 'runbook_url') },
-        { title: 'Dashboard', url: own(annotations, 'dashboard_url') },
+        { title: 'Runbook', url: own(annotations.kept, 'runbook_url') },
+        { title: 'Dashboard', url: own(annotations.kept, 'dashboard_url') },
         { title: 'Source', url: generatorURL },
         { title: 'Alertmanager', url: externalURL },
       ]
       const found = {
         fingerprint,
         status,
-        labels,
-        annotations,
+        labels: labels.kept,
+        annotations: annotations.kept,
+        surplus: { labels: labels.surplus, annotations: annotations.surplus },
         startsAt: startsAt ?? null,
         endsAt: endsAt ?? null,
         links,
       }
       alerts.push(normalise(found, origin))
+      yield
     }
     return { ok: true, batch: { alerts, truncated: truncatedAlerts } }
   },

@@ -34,7 +34,7 @@ const Settings = z.strictObject({
 export const generic = defineSource({
   kind: 'generic',
   settings: Settings,
-  decode(body, settings, origin) {
+  *decode(body, settings, origin) {
     const items = settings.alerts === undefined ? [body] : follow(body, settings.alerts)
     if (!Array.isArray(items))
       return refuse(`alerts: an array is expected at "${settings.alerts}", there is ${nameOf(items)}`)
@@ -45,6 +45,7 @@ export const generic = defineSource({
       const found = read(item, settings, (fault) => faults.push(fault))
       if (faults[0] !== undefined) return refuse(`alert ${index}: ${faults[0]}`)
       alerts.push(normalise(found, origin))
+      yield
     }
     return { ok: true, batch: { alerts, truncated: 0 } }
   },

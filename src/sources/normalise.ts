@@ -6,6 +6,18 @@ import type { Origin } from './source.ts'
 /** What an alert may hold, per set of labels or annotations, in UTF-16 code units. The sender's surplus is cut, not refused. */
 export const LIMITS = { entries: 64, name: 256, label: 1_024, annotation: 8_192, url: 3_000 } as const
 
+/** More entries of a record than this are not even looked at: a body of nothing but names would take its time. */
+const MOST_READ = 2_000
+
+/** The first entries of what should be a record, and how many more there are. What is no record comes back as it is. */
+export function firstOf(record: unknown): { few: unknown; surplus: number } {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) return { few: record, surplus: 0 }
+  const names = Object.keys(record)
+  if (names.length <= MOST_READ) return { few: record, surplus: 0 }
+  const few = names.slice(0, MOST_READ).map((name) => [name, (record as Labels)[name]])
+  return { few: Object.fromEntries(few), surplus: names.length - MOST_READ }
+}
+
 /** The annotation that tells people what was cut from an alert. A sender's own of that name is dropped. */
 export const WARNING = 'keyturn_warning'
 
@@ -18,6 +30,8 @@ export type Found = Readonly<{
   annotations: Labels
   startsAt: string | null
   endsAt: string | null
+  /** How many labels and annotations there were beyond these. */
+  surplus?: Readonly<{ labels: number; annotations: number }>
   /** Those that are not plain http(s) addresses are dropped. */
   links: readonly Readonly<{ title: string; url: string | undefined }>[]
 }>
@@ -27,8 +41,11 @@ export type Found = Readonly<{
  * here: long annotations are cut; long label values and names, which tell alerts apart, end in a hash of the whole.
  */
 export function normalise(found: Found, origin: Origin): Alert {
-  const labels = bound(found.labels, 'label', (value) => cutToHash(value, LIMITS.label))
-  const annotations = bound(found.annotations, 'annotation', (value) => cutToMark(value, LIMITS.annotation))
+  const { labels: moreLabels = 0, annotations: moreAnnotations = 0 } = found.surplus ?? {}
+  const labels = bound(found.labels, 'label', moreLabels, (value) => cutToHash(value, LIMITS.label))
+  const annotations = bound(found.annotations, 'annotation', moreAnnotations, (value) =>
+    cutToMark(value, LIMITS.annotation),
+  )
   const changes = [...labels.changes, ...annotations.changes]
   return {
     source: origin.source,
@@ -51,7 +68,7 @@ export function normalise(found: Found, origin: Origin): Alert {
 /** Names that mean something else to some JavaScript object; no sender needs them. */
 const UNSAFE = new Set(['__proto__', 'constructor', 'prototype', WARNING])
 
-function bound(record: Labels, noun: string, cut: (value: string) => string) {
+function bound(record: Labels, noun: string, surplus: number, cut: (value: string) => string) {
   const cleaned = Object.entries(record).map(([name, value]) => [clean(name), clean(value)] as const)
   const entries = cleaned.filter(([name]) => !UNSAFE.has(name)).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
   const kept = entries
@@ -62,7 +79,7 @@ function bound(record: Labels, noun: string, cut: (value: string) => string) {
     whole: Object.fromEntries(entries),
     kept: Object.fromEntries(kept),
     changes: [
-      ...count(entries.length - kept.length, `left out (${LIMITS.entries} are kept)`),
+      ...count(entries.length - kept.length + surplus, `left out (${LIMITS.entries} are kept)`),
       ...count(
         kept.filter(([name, value], i) => name !== entries[i]![0] || value !== entries[i]![1]).length,
         'shortened',

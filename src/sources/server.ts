@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import fastify, {
   type FastifyError,
   type FastifyInstance,
@@ -48,6 +49,9 @@ export function createHttpServer(options: { log: Logger; timeouts?: Timeouts }):
   })
 }
 
+/** Milliseconds that a sender may take for its body when others are waiting for its place. */
+const SLOW = 1_000
+
 export type SourcesDeps = Readonly<{
   /** By name, as in keyturn.yaml. */
   sources: Readonly<Record<string, SourceSettings>>
@@ -74,8 +78,18 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
   for (const [name, settings] of Object.entries(deps.sources))
     doors.set(name, { settings, lock: createLock(settings.auth, deps.secret) })
   // Two sets, for a sender may hang up while its alerts are still being stored.
-  const reading = new Set<string>()
+  const reading = new Map<string, { since: number; hangUp: () => void }>()
   const storing = new Set<string>()
+
+  /** Hangs up on the sender that has been sending its body for longest, if that is long; false if there is none such. */
+  function makeRoom(): boolean {
+    const [oldest] = reading
+    if (!oldest || performance.now() - oldest[1].since < SLOW) return false
+    reading.delete(oldest[0])
+    oldest[1].hangUp()
+    deps.log.warn({ request: oldest[0] }, 'too many requests at once, and this one was slow: it was ended')
+    return true
+  }
 
   return async (scope) => {
     scope.removeAllContentTypeParsers()
@@ -123,11 +137,11 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
         }
         if (!isJsonType(request.headers['content-type']) || request.headers['content-encoding'] !== undefined)
           return no(415, ...EXPLAINED[415]!)
-        if (reading.size + storing.size >= maxInFlight) {
+        if (reading.size + storing.size >= maxInFlight && !makeRoom()) {
           reply.header('retry-after', '1')
           return no(503, 'overloaded', 'too many requests at once; send it again')
         }
-        reading.add(request.id)
+        reading.set(request.id, { since: performance.now(), hangUp: () => request.raw.destroy() })
         reply.raw.once('close', () => reading.delete(request.id))
       },
       handler: async (request, reply) => {
@@ -141,7 +155,7 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
         const body = parseBody(request.body ?? new Uint8Array())
         if (!body.ok) return refuse('not_json', body.reason)
         const kind = sourceKinds.find((k) => k.kind === settings.kind)!
-        const decoded = kind.decode(body.value, settings, { source, receivedAt: deps.clock() })
+        const decoded = await unhurried(kind.decode(body.value, settings, { source, receivedAt: deps.clock() }))
         if (!decoded.ok) return refuse('not_alerts', decoded.reason)
         const { alerts, truncated } = decoded.batch
         if (alerts.length === 0 && truncated === 0) return reply.send({ stored: 0 })
@@ -157,6 +171,21 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
         return tryAgain(reply)
       },
     })
+  }
+}
+
+/** Milliseconds that one request may compute while others wait. */
+const TURN = 10
+
+/** The result of a long computation, which lets others have their turn in between. */
+async function unhurried<T>(work: Generator<void, T>): Promise<T> {
+  await nextTurn()
+  for (let since = performance.now(); ; ) {
+    const { done, value } = work.next()
+    if (done) return value
+    if (performance.now() - since < TURN) continue
+    await nextTurn()
+    since = performance.now()
   }
 }
 

@@ -19,8 +19,11 @@ export type Decoded = Readonly<{ ok: true; batch: Batch }> | Readonly<{ ok: fals
 export type SourceKind<Settings extends z.ZodObject = z.ZodObject> = Readonly<{
   kind: string
   settings: Settings
-  /** Pure. `body` is parsed JSON of any shape; must not throw on any of them. */
-  decode(body: unknown, settings: z.output<Settings>, origin: Origin): Decoded
+  /**
+   * Pure. `body` is parsed JSON of any shape; must not throw on any of them. Yields after each alert, where a caller that
+   * has others to serve may pause.
+   */
+  decode(body: unknown, settings: z.output<Settings>, origin: Origin): Generator<void, Decoded>
 }>
 
 /** Types a source kind; returns it as it is. */

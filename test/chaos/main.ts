@@ -24,7 +24,8 @@ for (const part of parts) {
     }
   }
   try {
-    await part.close?.()
+    const figures = await part.close?.()
+    if (figures) say(`${part.name}: ${figures}`)
   } catch (error) {
     say(`${part.name}: ${(error as Error).message}`)
     process.exit(1)

@@ -2,6 +2,7 @@ import { signedGrant } from '../../bench/grant.ts'
 import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
+import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
 import { simulate, Violation } from './simulation.ts'
@@ -15,8 +16,8 @@ export type Part = Readonly<{
   short: number
   long: number
   run(seed: number): Promise<void> | void
-  /** Closes what the part has opened, and throws Violation for what shows over many seeds only. */
-  close?(): Promise<void>
+  /** Closes what the part has opened; throws Violation for what shows over many seeds only, or gives its figures. */
+  close?(): Promise<string>
 }>
 
 /** To add a part is one line here. */
@@ -35,6 +36,14 @@ export const PARTS: readonly Part[] = [
     short: 400,
     long: 10_000,
     run: tamper,
+  },
+  { name: 'ingest', unit: 'mutated webhook bodies', short: 1500, long: 100_000, ...createIngestPart() },
+  {
+    name: 'half-open',
+    unit: 'healthy requests beside 500 half-open connections',
+    short: 20,
+    long: 2000,
+    ...createHalfOpenPart(),
   },
   { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 1000, run: runAway },
 ]

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { verifyChain } from '../../src/domain/event.ts'
+import { portions } from '../../src/pipeline/ingest.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench } from './bench.ts'
 
@@ -18,6 +19,35 @@ const send = (...alerts: ReturnType<typeof room>[]) => w.ingest({ alerts, trunca
 const over = (name: string) => room(name, { status: 'resolved', endsAt: new Date().toISOString() })
 
 describe('alerts', () => {
+  it('that are too many for one append are stored one after the other, and the incident does not seem resolved between', async () => {
+    const long = { summary: 'x'.repeat(8000) }
+    const one = (i: number, patch = {}) => room('cellar', { fingerprint: `f${i}`, annotations: long, ...patch })
+    await send(...Array.from({ length: 40 }, (_, i) => one(i)))
+    const end = { status: 'resolved', endsAt: new Date().toISOString() } as const
+    await send(...Array.from({ length: 40 }, (_, i) => (i === 39 ? one(i, { annotations: {} }) : one(i, end))))
+    const [id] = await w.journal.active()
+    const events = (await w.journal.entries(id!)).map((e) => e.event.type)
+    expect(events.filter((type) => type === 'alerts.changed').length).toBeGreaterThan(5)
+    expect(events).not.toContain('incident.resolved')
+    const incident = await w.journal.load(id!)
+    expect(Object.values(incident!.alerts).filter((a) => a.status === 'firing')).toHaveLength(1)
+  })
+
+  it('keep the order of the words about one of them in portions, and are all there', () => {
+    const long = { summary: 'x'.repeat(30_000) }
+    const all = Array.from({ length: 20 }, (_, i) =>
+      room('r', {
+        fingerprint: `f${i % 5}`,
+        annotations: { ...long, i: `${i}` },
+        status: i % 3 ? 'firing' : 'resolved',
+      }),
+    )
+    const stored = portions(all).flat()
+    for (const n of ['f0', 'f1', 'f2', 'f3', 'f4'])
+      expect(stored.filter((a) => a.fingerprint === n)).toEqual(all.filter((a) => a.fingerprint === n))
+    expect(stored).toHaveLength(all.length)
+  })
+
   it('of one batch are all stored, each in the incident of its group', async () => {
     const rooms = Array.from({ length: 30 }, (_, i) => room(`r${i % 10}`, { fingerprint: `f${i}` }))
     await send(...rooms)

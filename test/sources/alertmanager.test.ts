@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { alertmanager } from '../../src/sources/alertmanager.ts'
 import { LIMITS, WARNING } from '../../src/sources/normalise.ts'
-import { NOW, SOURCES, startEdge } from './edge.ts'
+import { NOW, outcome, SOURCES, startEdge } from './edge.ts'
 
 const FOLDER = new URL('../fixtures/alertmanager/', import.meta.url)
 const recorded = readdirSync(FOLDER).filter((name) => name.endsWith('.json') && !name.endsWith('.headers.json'))
 const read = (name: string) => JSON.parse(readFileSync(new URL(name, FOLDER), 'utf8'))
 
 function decode(body: unknown) {
-  const decoded = alertmanager.decode(body, SOURCES.am as never, { source: 'am', receivedAt: NOW })
+  const decoded = outcome(alertmanager.decode(body, SOURCES.am as never, { source: 'am', receivedAt: NOW }))
   if (!decoded.ok) throw new Error(decoded.reason)
   return decoded.batch
 }
@@ -129,6 +129,15 @@ describe('an Alertmanager alert', () => {
     expect(valueA).not.toBe(valueB)
     expect(one({ labels: { [long]: `${long}a` } })).toEqual(a)
     expect(a.annotations[WARNING]).toBe('Cut to fit: 1 label shortened.')
+  })
+
+  it('of far more names than anybody reads counts the rest unread', () => {
+    const flood = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => [`n${i}`, 'v']))
+    const alert = one({ labels: flood })
+    expect(Object.keys(alert.labels)).toHaveLength(64)
+    expect(alert.annotations[WARNING]).toBe('Cut to fit: 9936 labels left out (64 are kept).')
+    const wrong = { alerts: [{ status: 'firing', labels: { ...flood, n1: 7 } }] }
+    expect(() => decode(wrong)).toThrow('alerts[0].labels.n1: expected string, received number')
   })
 
   it('with more than 64 labels or annotations keeps the first by name, says so, and stays distinct', () => {

@@ -18,6 +18,14 @@ export const SOURCES = {
   }),
 }
 
+/** What a generator comes to. */
+export function outcome<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value
+  }
+}
+
 /** A source edge on a free port of loopback. `close` it. */
 export async function startEdge(options: Partial<SourcesDeps> & { port?: number } = {}) {
   const stored: { batch: Batch; source: string }[] = []

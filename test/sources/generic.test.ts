@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { generic } from '../../src/sources/generic.ts'
 import { follow, Pointer } from '../../src/sources/pointer.ts'
 import { SourceSettings } from '../../src/sources/registry.ts'
-import { NOW } from './edge.ts'
+import { NOW, outcome } from './edge.ts'
 
 const base = {
   kind: 'generic',
@@ -17,7 +17,7 @@ const base = {
   links: { Dashboard: '/url' },
 }
 const decode = (body: unknown, changes: Record<string, unknown> = {}) =>
-  generic.decode(body, generic.settings.parse({ ...base, ...changes }), { source: 'ci', receivedAt: NOW })
+  outcome(generic.decode(body, generic.settings.parse({ ...base, ...changes }), { source: 'ci', receivedAt: NOW }))
 const event = {
   check: { id: 17, name: 'Queue too long' },
   'host/name': 'mq-1',

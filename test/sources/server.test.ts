@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
@@ -365,6 +366,31 @@ describe('hostile bodies', () => {
 })
 
 describe('half-open connections', () => {
+  it('that hold all places give way to a request that comes now', async () => {
+    const { url, post, server } = await edge({ maxInFlight: 2 })
+    const begin = async () => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1')
+      const ended = once(socket, 'close')
+      socket.on('error', () => {})
+      await once(socket, 'connect')
+      const arrived = once(server.server, 'request')
+      socket.write(
+        'POST /webhooks/am HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\nContent-Length: 99\r\n\r\n{',
+      )
+      await arrived
+      return { socket, ended }
+    }
+    const first = await begin()
+    const second = await begin()
+    // Nobody has been slow yet: who comes now is asked to come again, and a moment later is taken.
+    const answers: number[] = []
+    while (!answers.includes(200)) answers.push((await post(body())).status)
+    expect(new Set(answers)).toEqual(new Set([503, 200]))
+    await first.ended
+    expect(second.socket.destroyed).toBe(false)
+    second.socket.destroy()
+  })
+
   it.each([
     ['headers', 'POST /webhooks/am HTTP/1.1\r\nHost: x\r\n'],
     ['a body', 'POST /webhooks/am HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\nContent-Length: 99\r\n\r\n{'],
