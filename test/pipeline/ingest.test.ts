@@ -24,7 +24,8 @@ describe('alerts', () => {
     const one = (i: number, patch = {}) => room('cellar', { fingerprint: `f${i}`, annotations: long, ...patch })
     await send(...Array.from({ length: 40 }, (_, i) => one(i)))
     const end = { status: 'resolved', endsAt: new Date().toISOString() } as const
-    await send(...Array.from({ length: 40 }, (_, i) => (i === 39 ? one(i, { annotations: {} }) : one(i, end))))
+    const heavy = Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`part ${i}`, long.summary]))
+    await send(...Array.from({ length: 40 }, (_, i) => one(i, end)), one(40, { annotations: heavy }))
     const [id] = await w.journal.active()
     const events = (await w.journal.entries(id!)).map((e) => e.event.type)
     expect(events.filter((type) => type === 'alerts.changed').length).toBeGreaterThan(5)
