@@ -1,7 +1,7 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { Finding } from '../../src/domain/command.ts'
-import { readLines } from './lines.ts'
+import { isGzip, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { head, open } from './objects.ts'
 import { isMadeFrom } from './rewrite.ts'
@@ -16,6 +16,8 @@ export type Quarantine = Readonly<{
   copyKey: string
   badKey: string
   found: Survey
+  /** Whether the bad lines are those that are not JSON; otherwise each was named. */
+  json: boolean
 }>
 
 /** An ETag differs between a multipart original and its copy, and under KMS: what counts is the size and the content. */
@@ -52,7 +54,7 @@ export async function badLines(
 ): Promise<Buffer> {
   const numbers = new Set(bad.map((line) => line.number))
   const out: Buffer[] = []
-  for await (const batch of readLines(await open(client, ref, signal), signal))
+  for await (const batch of readLines(await open(client, ref, signal), signal, !isGzip(ref.key)))
     for (const { number, bytes } of batch) if (bytes && numbers.has(number)) out.push(bytes, Buffer.from('\n'))
   return Buffer.concat(out)
 }

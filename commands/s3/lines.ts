@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { addAbortSignal } from 'node:stream'
+import { addAbortSignal, PassThrough } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 
 /** A longer line is not held in memory and cannot be judged. */
@@ -13,12 +13,16 @@ export class NotGzip extends Error {
   override name = 'NotGzip'
 }
 
+/** Is an object's content compressed? Its name says so, as COPY and the parsers take it. */
+export const isGzip = (key: string): boolean => key.endsWith('.gz')
+
 /**
- * Gunzips a stream and yields its lines, those of one chunk at a time; holds one chunk and one line. Throws NotGzip
- * for bytes that do not decompress, and the signal's reason on abort. Destroys the stream when the caller stops.
+ * Gunzips a stream (unless it is `plain`) and yields its lines, those of one chunk at a time; holds one chunk and one
+ * line. Throws NotGzip for bytes that do not decompress, and the signal's reason on abort. Destroys the stream when the
+ * caller stops.
  */
-export async function* readLines(body: Readable, signal: AbortSignal): AsyncGenerator<Line[]> {
-  const gunzip = addAbortSignal(signal, createGunzip())
+export async function* readLines(body: Readable, signal: AbortSignal, plain = false): AsyncGenerator<Line[]> {
+  const gunzip = addAbortSignal(signal, plain ? new PassThrough() : createGunzip())
   let broken: unknown
   body.once('error', (error) => {
     broken = error

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
@@ -7,7 +8,7 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
-import { readLines } from './lines.ts'
+import { isGzip, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { assertUnchanged, changed, head, isStatus, open } from './objects.ts'
 import type { BadLine } from './survey.ts'
@@ -68,7 +69,7 @@ export async function replace(
     await pipeline(
       content,
       // zlib writes no time into the header (mtime 0): the same lines give the same bytes.
-      createGzip(),
+      isGzip(Key) ? createGzip() : new PassThrough(),
       async (source: AsyncIterable<Buffer>) => {
         for await (const Body of inParts(source)) {
           const PartNumber = parts.length + 1

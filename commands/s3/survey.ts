@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Refused } from '../../src/domain/command.ts'
-import { around, judge } from './fault.ts'
-import { MAX_LINE_BYTES, readLines } from './lines.ts'
+import { around, type Fault, judge } from './fault.ts'
+import { isGzip, MAX_LINE_BYTES, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { open } from './objects.ts'
 
@@ -28,8 +28,16 @@ const LF = Buffer.from('\n')
 
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
+/** Why a line is bad; null is good. Without another one, what is not JSON is bad. */
+export type Judge = (bytes: Buffer, number: number) => Fault | 'blank' | null
+
 /** Reads an object once, as a stream. Refuses what can't be judged or shown: lines or bad lines over the limits. */
-export async function survey(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<Survey> {
+export async function survey(
+  client: S3Client,
+  ref: ObjectRef,
+  signal: AbortSignal,
+  judged: Judge = judge,
+): Promise<Survey> {
   const content = createHash('sha256')
   const kept = createHash('sha256')
   const removed = createHash('sha256')
@@ -37,16 +45,16 @@ export async function survey(client: S3Client, ref: ObjectRef, signal: AbortSign
   let badBytes = 0
   let total = 0
   let blank = 0
-  for await (const batch of readLines(await open(client, ref, signal), signal))
+  for await (const batch of readLines(await open(client, ref, signal), signal, !isGzip(ref.key)))
     for (const { number, bytes, ended } of batch) {
       if (!bytes)
         throw new Refused(
           `Line ${number} of ${ref.key} is longer than ${MAX_LINE_BYTES / 1024 / 1024} MiB and cannot be judged.`,
         )
       total += 1
-      const judged = judge(bytes)
-      const isBad = judged !== null && judged !== 'blank'
-      if (judged === 'blank') blank += 1
+      const fault = judged(bytes, number)
+      const isBad = fault !== null && fault !== 'blank'
+      if (fault === 'blank') blank += 1
       for (const hash of isBad ? [content] : [content, kept]) {
         hash.update(bytes)
         if (ended) hash.update(LF)
@@ -57,12 +65,12 @@ export async function survey(client: S3Client, ref: ObjectRef, signal: AbortSign
       bad.push({
         number,
         sha256: sha256(bytes),
-        reason: judged.reason,
-        preview: around(bytes, judged.at, 40).split('\n')[0]!,
+        reason: fault.reason,
+        preview: around(bytes, fault.at, 40).split('\n')[0]!,
       })
       if (bad.length > MAX_BAD_LINES || badBytes > MAX_BAD_BYTES)
         throw new Refused(
-          `${ref.key} has more than ${bad.length - 1} malformed lines (${badBytes} bytes) by line ${number}: too many to set aside one by one. Have the producer write it again.`,
+          `${ref.key} has more than ${bad.length - 1} bad lines (${badBytes} bytes) by line ${number}: too many to set aside one by one. Have the producer write it again.`,
         )
     }
   return {
