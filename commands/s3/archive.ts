@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { BrokenArchive, type Oddities, unpack } from './gzip.ts'
+import { BrokenArchive, gzip, type Oddities, unpack } from './gzip.ts'
 import { sizeOf } from './listing.ts'
 import type { ObjectRef } from './objects.ts'
 import { open } from './objects.ts'
@@ -27,15 +27,23 @@ export type Tested = Readonly<{
 
 /** Reads an object as a .tar.gz, as a stream, and says what is in it and where it breaks. */
 export async function testArchive(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<Tested> {
+  const body = await open(client, ref, signal)
+  try {
+    return await testStream(body, signal)
+  } finally {
+    body.destroy()
+  }
+}
+
+async function testStream(packed: AsyncIterable<Buffer>, signal: AbortSignal): Promise<Tested> {
   const stored = { sha256: createHash('sha256'), md5: createHash('md5') }
   const content = createHash('sha256')
   const entries: Listing[] = []
   const odd: Oddities = new Set()
   let bytes = 0
   let fault: string | null = null
-  const body = await open(client, ref, signal)
   const source = async function* () {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    for await (const chunk of packed) {
       stored.sha256.update(chunk)
       stored.md5.update(chunk)
       yield chunk
@@ -55,8 +63,6 @@ export async function testArchive(client: S3Client, ref: ObjectRef, signal: Abor
   } catch (error) {
     if (!(error instanceof BrokenArchive)) throw error
     fault = error.message
-  } finally {
-    body.destroy()
   }
   const checksums = fault ? null : { sha256: stored.sha256.digest('hex'), md5: stored.md5.digest('hex') }
   return { entries, bytes, odd: [...odd].sort(), fault, checksums, content: `sha256:${content.digest('hex')}` }
@@ -91,6 +97,17 @@ export async function* repacked(
   } finally {
     body.destroy()
   }
+}
+
+/** Packs the entries and reads the result to its end, without storing it. */
+export function testRepacked(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<Tested> {
+  return testStream(
+    gzip(
+      repacked(client, ref, signal, () => {}),
+      signal,
+    ),
+    signal,
+  )
 }
 
 async function* bounded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

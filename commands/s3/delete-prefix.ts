@@ -33,7 +33,8 @@ export const deletePrefix = defineChange({
   risk: 'high',
   params: z.object({
     ...place,
-    job: z.string().default('').describe('Job whose files they are: the first folder below the deletable one'),
+    /** Said twice, so that one wrong word of an alert is not enough. */
+    job: z.string().min(1).describe('Job whose files they are: the first folder below the deletable one'),
   }),
   async plan({ connection, bucket, prefix, job }, ctx) {
     const { client, environment, settings } = await ctx.connect(s3, connection)
@@ -147,7 +148,7 @@ function deletableIn(
     )
   if (prefix.startsWith(settings.quarantinePrefix) || settings.quarantinePrefix.startsWith(prefix))
     throw new Refused(`${where} holds originals in quarantine; they are never deleted.`)
-  if (job !== '' && found.job !== job)
+  if (found.job !== job)
     throw new Refused(`${where} is not a folder of "${job}": below ${found.entry.under} it belongs to "${found.job}".`)
   return found
 }

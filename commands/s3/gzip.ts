@@ -1,5 +1,5 @@
 import { pipeline } from 'node:stream/promises'
-import { crc32, createGunzip } from 'node:zlib'
+import { crc32, createGunzip, createGzip } from 'node:zlib'
 
 /** The stored bytes don't hold a whole archive: what is missing can't be made again from them. */
 export class BrokenArchive extends Error {
@@ -72,4 +72,17 @@ async function* gunzip(source: Bytes, odd: Oddities, signal: AbortSignal): Async
   // RFC 1952: a member ends with the CRC-32 and the length, modulo 2^32, of what it holds.
   if (trailer.length < 8 || trailer.readUInt32LE(0) !== crc || trailer.readUInt32LE(4) !== length % 2 ** 32)
     odd.add('has several gzip members or bytes after its end')
+}
+
+/** Compresses a stream; the same bytes give the same bytes. */
+export async function* gzip(source: Bytes, signal: AbortSignal): AsyncGenerator<Buffer> {
+  const stream = createGzip()
+  // What breaks the source breaks the stream, and is thrown where that is read.
+  const fed = pipeline(source, stream, { signal }).catch(() => undefined)
+  try {
+    yield* stream as AsyncIterable<Buffer>
+  } finally {
+    stream.destroy()
+    await fed
+  }
 }

@@ -2,7 +2,7 @@ import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { MAX_PACKED, repacked, testArchive } from './archive.ts'
+import { MAX_PACKED, repacked, testArchive, testRepacked } from './archive.ts'
 import { isAllowed, s3 } from './connection.ts'
 import { counted, sizeOf } from './listing.ts'
 import type { ObjectRef } from './objects.ts'
@@ -89,8 +89,8 @@ export const repackArchive = defineChange({
         },
         {
           id: 'repack',
-          title: `Pack the ${entries} again, in its place`,
-          detail: `gunzip, untar, tar (ustar), gzip; CompleteMultipartUpload ${bucket}/${key} If-Match ${at.ETag}`,
+          title: `Pack the ${entries} again, test the result, put it in place`,
+          detail: `gunzip, untar, tar (ustar), gzip; read it to its end; CompleteMultipartUpload ${bucket}/${key} If-Match ${at.ETag}`,
         },
       ],
       warnings,
@@ -121,6 +121,11 @@ export const repackArchive = defineChange({
       // Nothing is overwritten before the copy is known to hold the same.
       if (!(await holdsOriginal(data, ctx)))
         throw new Error(`${copyKey} does not hold the original; ${ref.key} was not touched`)
+      const packed = await testRepacked(client, ref, ctx.signal)
+      if (packed.fault !== null || packed.odd.length > 0 || packed.content !== data.content)
+        throw new Error(
+          `what would be put in place of ${ref.key} does not read as the original does (${[packed.fault, ...packed.odd].filter(Boolean).join(', ') || 'other content'}); it was not touched`,
+        )
       return replace(client, { ref, original: original!, signal: ctx.signal }, () =>
         repacked(client, ref, ctx.signal, (done) => ctx.progress(done, data.bytes, 'bytes packed')),
       )

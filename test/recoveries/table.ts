@@ -7,11 +7,13 @@ import { startRds } from '../commands/rds/server.ts'
 import { AIRFLOW_ROWS } from './airflow.ts'
 import { DEPLOY_ROWS } from './deploy.ts'
 import type { Desk } from './desk.ts'
+import { EMR_ROWS } from './emr.ts'
 import { KAFKA_ROWS } from './kafka.ts'
 import { KUBERNETES_ROWS } from './kubernetes.ts'
 import { METADATA_ROWS } from './metadata.ts'
 import { NETWORK_ROWS } from './network.ts'
 import type { Row } from './row.ts'
+import { S3_ROWS } from './s3.ts'
 
 const must = (holds: boolean, what: string) => {
   if (!holds) throw new Error(what)
@@ -291,10 +293,12 @@ const SYSTEMS = {
   OWN,
   AIRFLOW_ROWS,
   DEPLOY_ROWS,
+  EMR_ROWS,
   KAFKA_ROWS,
   KUBERNETES_ROWS,
   METADATA_ROWS,
   NETWORK_ROWS,
+  S3_ROWS,
 }
 
 /** All of them, in the order of their ids. */

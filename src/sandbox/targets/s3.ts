@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, utimes } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -45,6 +45,8 @@ export async function startS3(bucket: string) {
       client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ...extra })),
     putLines: (key: string, lines: readonly string[], extra: Record<string, unknown> = {}) =>
       client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: gzipSync(lines.join('\n')), ...extra })),
+    /** Makes an object as old as that, since the server takes the time from the file. */
+    date: (key: string, when: Date) => utimes(join(directory, bucket, `${key}._S3rver_object`), when, when),
     head: (key: string) => client.send(new HeadObjectCommand({ Bucket: bucket, Key: key })),
     keys: async () =>
       ((await client.send(new ListObjectsV2Command({ Bucket: bucket }))).Contents ?? []).map((o) => o.Key),

@@ -208,6 +208,17 @@ describe('archives in S3', () => {
     expect((await repackArchive.probe(again, 'repack', world.read())).landed).toBe('cannot_tell')
   })
 
+  it('puts nothing in place that does not read as the approved archive does', async () => {
+    const bytes = gzipSync(made.gnu!)
+    await put(bytes)
+    const proposed = await plan()
+    const other = { ...proposed, data: { ...(proposed.data as object), content: 'sha256:other' } }
+    await expect(repackArchive.run(other, world.run(other).ctx)).rejects.toThrow(
+      'does not read as the original does (other content); it was not touched',
+    )
+    expect((await s3.bytes(KEY)).equals(bytes)).toBe(true)
+  })
+
   it('stops on abort and leaves the archive as it was', async () => {
     const bytes = gzipSync(made.gnu!)
     await put(bytes)

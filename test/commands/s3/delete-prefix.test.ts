@@ -153,7 +153,7 @@ describe('folders of S3', () => {
 
     it('stays below the rate', async () => {
       fill(300, 'spark/job-1/')
-      const proposed = await plan({ prefix: 'spark/job-1/', job: '' })
+      const proposed = await plan({ prefix: 'spark/job-1/', job: 'job-1' })
       const began = performance.now()
       await deletePrefix.run(proposed, world.run(proposed).ctx)
       expect(bucket.deletes.map((one) => one.keys.length)).toEqual([200, 100])
@@ -238,7 +238,7 @@ describe('folders of S3', () => {
 
     it('stops on abort between two batches', async () => {
       fill(400, 'spark/job-1/')
-      const proposed = await plan({ prefix: 'spark/job-1/', job: '' })
+      const proposed = await plan({ prefix: 'spark/job-1/', job: 'job-1' })
       const stop = new AbortController()
       const { ctx } = world.run(proposed, { signal: stop.signal })
       const stopping = { ...ctx, progress: () => stop.abort(new Error('cancelled by a person')) }
@@ -256,10 +256,10 @@ describe('folders of S3', () => {
       ['what the connection may not touch at all', { prefix: 'elsewhere/a/' }, 'may not delete'],
       ['everything when nothing is listed', { connection: 'closed' }, 'only single folders below nothing'],
       ['the folder of another job', { prefix: 'tmp/views/' }, 'is not a folder of "clicks"'],
-      ['an empty folder', { prefix: 'spark/none/', job: '' }, 'Nothing to delete'],
-      ['a folder of a DAG that Airflow does not know', { prefix: 'tmp/ghost/', job: '' }, 'no DAG "parse_ghost"'],
-      ['more than one approval may delete', { prefix: 'few/a/', job: '' }, 'more than the 2 objects'],
-      ['what takes too long at its rate', { prefix: 'tmp/slow/a/', job: '' }, 'take 34 minutes at 1 a second'],
+      ['an empty folder', { prefix: 'spark/none/', job: 'none' }, 'Nothing to delete'],
+      ['a folder of a DAG that Airflow does not know', { prefix: 'tmp/ghost/', job: 'ghost' }, 'no DAG "parse_ghost"'],
+      ['more than one approval may delete', { prefix: 'few/a/', job: 'a' }, 'more than the 2 objects'],
+      ['what takes too long at its rate', { prefix: 'tmp/slow/a/', job: 'a' }, 'take 34 minutes at 1 a second'],
       ['a bucket that is not listed', { bucket: 'secrets' }, 'may not delete s3://secrets/'],
     ])('refuses %s', async (_, more, why) => {
       for (const folder of ['tmp/clicks/', 'tmp/ghost/', 'tmp/views/', 'few/a/', 'events/clicks/']) fill(3, folder)
