@@ -134,7 +134,7 @@ export async function startBot(
     await slack.start()
     closing.add('slack', () => slack.stop())
     const halt = new AbortController()
-    const tick = createBotTick({ ...common, isShown: slack.isShown })
+    const tick = createBotTick({ ...common, freezer, keys: deps.keys, isShown: slack.isShown })
     const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
     const ticking = rounds(BOT_ROUND, halt.signal, tick, log)
     closing.add('tick', () => {
@@ -160,7 +160,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     closing.add('subscriber', () => subscriber.disconnect())
     const halt = new AbortController()
     const pulse = createPulse(redis)
-    const witness = createWitness(redis, deps.worker)
+    const witness = createWitness(redis, `worker-${deps.worker}`)
     const journal = createJournal({ redis, subscriber, clock, missed: witness.missed })
     const bell = createBell(redis)
     closing.add('queues', () => bell.close())

@@ -61,6 +61,8 @@ const Schema = z.strictObject({
     .strictObject({
       privateKeyFrom: envName.default('KEYTURN_PRIVATE_KEY'),
       publicKeyFrom: envName.default('KEYTURN_PUBLIC_KEY'),
+      /** Where a person at a terminal has the key that policy.breakGlass names the public half of. */
+      breakGlassKeyFrom: envName.default('KEYTURN_BREAK_GLASS_KEY'),
     })
     .prefault({}),
   /** While this file is there the worker starts nothing, also when Redis and Slack are down: `touch` it to freeze. */

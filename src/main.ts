@@ -20,10 +20,12 @@ import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { versioned } from './registry.ts'
 import { createSecrets } from './secrets.ts'
+import { type Approval, createTerminal } from './terminal.ts'
 
 const USAGE = `keyturn bot | worker | start      run the bot, a worker, or both
 keyturn check                     look for faults in keyturn.yaml and the playbooks
 keyturn freeze | thaw --reason WHY stop everything that changes something, or let it go on
+keyturn approve [INCIDENT PROPOSAL] for when Slack is down: what is open, a plan, or --as USER --digest D --reason WHY
 keyturn keys                      make a pair of signing keys
 keyturn journal export [incident] print journals, one JSON entry a line
 keyturn journal verify [file]     check journals, from a file without Redis
@@ -55,6 +57,7 @@ async function readPlaybooks(config: Config, configFile: string) {
   return loaded.playbooks
 }
 
+const ordinal = (id: string) => parseIncidentId(id).n
 const pem = (base64: string) => Buffer.from(base64, 'base64')
 
 async function start(role: { bot: boolean; worker: boolean }, configFile: string, volatile: boolean): Promise<void> {
@@ -137,7 +140,6 @@ async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason:
   const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
     const journal = createJournal({ redis, subscriber, clock: Date.now })
-    const ordinal = (id: string) => parseIncidentId(id).n
     const freezer = createFreezer({
       journal,
       clock: Date.now,
@@ -157,6 +159,42 @@ async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason:
     subscriber.disconnect()
   }
 }
+
+/**
+ * Approves without Slack, with the key that the policy has for this person: without a digest it shows the plan and what to
+ * type, without a proposal what is open.
+ */
+async function approve(configFile: string, [id, proposal]: readonly string[], given: Approval): Promise<void> {
+  const config = await readConfig(configFile)
+  const address = redisAddress(config, createSecrets(process.env, []).secret)
+  const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
+  try {
+    const journal = createJournal({ redis, subscriber, clock: Date.now })
+    const terminal = createTerminal({
+      journal,
+      policy: config.policy,
+      clock: Date.now,
+      ids: randomUUID,
+      incidentId,
+      ordinal,
+    })
+    if (!id || !proposal) return say(await terminal.open())
+    if (!given.digest) return say(await terminal.show(id, proposal))
+    const { breakGlassKeyFrom: variable } = config.keys
+    const key = process.env[variable]
+    if (!key) throw new Fault(`${configFile}: keys.breakGlassKeyFrom: set the environment variable ${variable}`)
+    const privateKey = createPrivateKey({ key: pem(key), format: 'der', type: 'pkcs8' })
+    const name = userInfo().username
+    const done = await terminal.approve({ ...given, incident: id, proposal, name, privateKey })
+    if (!done.ok) throw new Fault(`${sentence(done.reason)} Nothing was decided.`)
+    say(['Approved. The bot grants it with its next round; the thread will show your name and the reason.'])
+  } finally {
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+}
+
+const say = (lines: readonly string[]) => void process.stdout.write(lines.map((line) => `${line}\n`).join(''))
 
 async function journals(configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> {
   const config = await readConfig(configFile)
@@ -206,6 +244,8 @@ function readArguments() {
         config: { type: 'string', default: 'keyturn.yaml' },
         head: { type: 'string', multiple: true, default: [] },
         reason: { type: 'string', default: '' },
+        as: { type: 'string', default: '' },
+        digest: { type: 'string', default: '' },
         'allow-volatile-redis': { type: 'boolean', default: false },
       },
     })
@@ -222,6 +262,16 @@ async function main(): Promise<void> {
   else if (verb === 'worker') await start({ bot: false, worker: true }, values.config, volatile)
   else if (verb === 'start') await start({ bot: true, worker: true }, values.config, volatile)
   else if (verb === 'freeze' || verb === 'thaw') await toggleFreeze(verb, values.config, values.reason)
+  else if (verb === 'approve')
+    await approve(
+      values.config,
+      [noun, name].flatMap((word) => word ?? []),
+      {
+        user: values.as,
+        digest: values.digest,
+        reason: values.reason,
+      },
+    )
   else if (verb === 'keys') printKeys()
   else if (verb === 'check') {
     const playbooks = await readPlaybooks(await readConfig(values.config), values.config)

@@ -1,6 +1,15 @@
 import type { KeyObject } from 'node:crypto'
 import type { Happening } from './event.ts'
-import { countable, type Decision, signDecision, signGrant, verifyDecision } from './grant.ts'
+import {
+  BREAK_GLASS,
+  countable,
+  type Decision,
+  ownKey,
+  type SignedDecision,
+  signDecision,
+  signGrant,
+  verifyDecision,
+} from './grant.ts'
 import { type Incident, type Proposal, proposalOf, riskOf, stepOf } from './incident.ts'
 import { nextProposalId } from './notice.ts'
 import { digest, type Subject } from './plan.ts'
@@ -46,19 +55,29 @@ export type DecideIntent = Readonly<{
 export function mayDecide(incident: Incident, intent: Omit<DecideIntent, 'reason'>, policy: Policy): Reason | null {
   const proposal = proposalOf(incident, intent.proposal)
   if (!proposal) return 'no_such_proposal'
-  const { person, verdict } = intent
+  const { person } = intent
   const stranger = refusePerson(person)
   if (stranger) return stranger
   if (standing(policy, approverNames(policy, incident.playbook), person, Date.parse(intent.at)).length === 0)
     return 'not_an_approver'
+  return undecidable(incident, proposal, { ...intent, user: person.user }, policy)
+}
+
+/** Why an approver cannot decide this now. */
+function undecidable(
+  incident: Incident,
+  proposal: Proposal,
+  intent: Pick<Decision, 'digest' | 'verdict' | 'user' | 'at'>,
+  policy: Policy,
+): Reason | null {
   if (proposal.status === 'expired') return 'proposal_expired'
   if (proposal.status === 'withdrawn') return 'incident_resolved'
   if (proposal.status !== 'open')
     return proposal.decisions.length > 0 || proposal.grant ? 'already_decided' : 'not_open'
   if (isExpired(proposal, policy, Date.parse(intent.at))) return 'proposal_expired'
   if (intent.digest !== proposal.digest || digest(proposal.subject) !== proposal.digest) return 'digest_changed'
-  if (verdict === 'reject') return null
-  const human = humanOf(policy, person.user)
+  if (intent.verdict === 'reject') return null
+  const human = humanOf(policy, intent.user)
   if (proposal.decisions.some((d) => humanOf(policy, d.user) === human)) return 'same_human'
   const asked = proposal.requestedBy?.user
   if (asked && humanOf(policy, asked) === human && !selfApprovalAllowed(policy, riskOf(incident, proposal)))
@@ -74,7 +93,7 @@ export function decide(incident: Incident, intent: DecideIntent, policy: Policy,
   const need = requirement(policy, riskOf(incident, proposal))
   const reason = intent.reason.trim()
   if (need.reason && reason === '') return refuse('reason_required')
-  if (!proposal.decisions.every((d) => verifyDecision(d, keys.publicKey))) return refuse('decision_forged')
+  if (!proposal.decisions.every((d) => verifyDecision(d, keys.publicKey, policy))) return refuse('decision_forged')
   const decision: Decision = {
     incident: incident.id,
     proposal: proposal.id,
@@ -87,20 +106,54 @@ export function decide(incident: Incident, intent: DecideIntent, policy: Policy,
     at: intent.at,
   }
   const signed = signDecision(decision, keys.privateKey)
-  const events: Happening[] = [{ type: 'proposal.decided', decision: signed }]
-  const approvals = countable([...proposal.decisions, signed], proposal.digest, policy)
-  if (intent.verdict === 'approve' && approvals.length >= need.quorum) {
-    const grant = {
-      incident: incident.id,
-      proposal: proposal.id,
-      digest: proposal.digest,
-      approvals,
-      issuedAt: intent.at,
-      expiresAt: new Date(Date.parse(intent.at) + policy.grantMinutes * 60_000).toISOString(),
-    }
-    events.push({ type: 'proposal.granted', grant: signGrant(grant, keys.privateKey) })
-  }
-  return allow(...events)
+  const decided: Happening = { type: 'proposal.decided', decision: signed }
+  if (intent.verdict === 'reject') return allow(decided)
+  return allow(decided, ...granted(incident, proposal, [...proposal.decisions, signed], intent.at, policy, keys))
+}
+
+/**
+ * A person decides at a terminal, with the key that the policy has for them; a reason is always asked for. The bot grants
+ * what that completes, see `complete`.
+ */
+export function decideAtTerminal(incident: Incident, decision: SignedDecision, policy: Policy): Ruling {
+  const proposal = proposalOf(incident, decision.proposal)
+  if (!proposal || decision.incident !== incident.id) return refuse('no_such_proposal')
+  const own = ownKey(policy, decision.user)
+  if (!decision.via.includes(BREAK_GLASS) || own === null) return refuse('no_key_at_terminal')
+  if (!verifyDecision(decision, own, policy)) return refuse('wrong_key_at_terminal')
+  const no = undecidable(incident, proposal, decision, policy)
+  if (no) return refuse(no)
+  return decision.reason.trim() === '' ? refuse('reason_required') : allow({ type: 'proposal.decided', decision })
+}
+
+/** The bot grants what people have decided elsewhere than with it. */
+export function complete(incident: Incident, policy: Policy, keys: Keys, now: number): Ruling {
+  const at = new Date(now).toISOString()
+  return allow(
+    ...incident.proposals
+      .filter((p) => p.status === 'open' && !isExpired(p, policy, now))
+      .filter((p) => p.decisions.some((d) => d.via.includes(BREAK_GLASS)))
+      .filter((p) => p.decisions.every((d) => verifyDecision(d, keys.publicKey, policy)))
+      .flatMap((p) => granted(incident, p, p.decisions, at, policy, keys)),
+  )
+}
+
+/** The grant, if these decisions are enough. */
+function granted(
+  incident: Incident,
+  proposal: Proposal,
+  decisions: readonly SignedDecision[],
+  at: string,
+  policy: Policy,
+  keys: Keys,
+): Happening[] {
+  const { id, digest } = proposal
+  if (digest === null) return []
+  const approvals = countable(decisions, digest, policy)
+  if (approvals.length < requirement(policy, riskOf(incident, proposal)).quorum) return []
+  const expiresAt = new Date(Date.parse(at) + policy.grantMinutes * 60_000).toISOString()
+  const grant = { incident: incident.id, proposal: id, digest, approvals, issuedAt: at, expiresAt }
+  return [{ type: 'proposal.granted', grant: signGrant(grant, keys.privateKey) }]
 }
 
 /** The bot's Ed25519 pair. */

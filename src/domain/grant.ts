@@ -1,11 +1,14 @@
-import { type KeyObject, sign, verify } from 'node:crypto'
+import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
 import canonicalize from 'canonicalize'
 import { z } from 'zod'
 import type { Risk } from './command.ts'
 import { humanOf, type Policy, requirement, selfApprovalAllowed, standing } from './policy.ts'
 import type { Reason } from './reason.ts'
 
-/** One person's say on one plan digest, signed by the bot that read the click. */
+/** How a person is an approver who decided at a terminal, with a key of their own. */
+export const BREAK_GLASS = 'break-glass'
+
+/** One person's say on one plan digest, signed by the bot that read the click, or with the person's own key. */
 export const Decision = z.object({
   incident: z.string(),
   proposal: z.string(),
@@ -39,14 +42,28 @@ export type Grant = z.infer<typeof Grant>
 const bytes = (purpose: 'decision' | 'grant', value: unknown) =>
   Buffer.from(`keyturn/${purpose}/v1\n${canonicalize(value)}`)
 
-/** Signs with the bot's Ed25519 private key. */
+/** Signs with the Ed25519 private key of the bot, or of a person at a terminal. */
 export function signDecision(decision: Decision, key: KeyObject): SignedDecision {
   return { ...decision, signature: sign(null, bytes('decision', decision), key).toString('base64url') }
 }
 
-/** Whether the bot with this public key signed exactly this decision. */
-export function verifyDecision({ signature, ...decision }: SignedDecision, key: KeyObject): boolean {
-  return verify(null, bytes('decision', decision), key, Buffer.from(signature, 'base64url'))
+/** Whether exactly this decision was signed: by the bot with this public key, or by the person with the policy's key. */
+export function verifyDecision({ signature, ...decision }: SignedDecision, bot: KeyObject, policy: Policy): boolean {
+  const key = decision.via.includes(BREAK_GLASS) ? ownKey(policy, decision.user) : bot
+  return key !== null && verify(null, bytes('decision', decision), key, Buffer.from(signature, 'base64url'))
+}
+
+/** The public key that a person keeps for the terminal; null if there is none. Throws when the policy holds no such key. */
+export function ownKey(policy: Policy, user: string): KeyObject | null {
+  const own = Object.hasOwn(policy.breakGlass, user) ? policy.breakGlass[user] : undefined
+  return own === undefined ? null : createPublicKey({ key: Buffer.from(own, 'base64'), format: 'der', type: 'spki' })
+}
+
+/** How a decision's person was an approver when it was made; empty if not at all. Its signature has been verified. */
+export function entitlement(policy: Policy, lists: readonly string[], d: Decision): string[] {
+  if (d.via.includes(BREAK_GLASS)) return [BREAK_GLASS]
+  const usergroups = d.via.flatMap((via) => via.split('/usergroup:').slice(1))
+  return standing(policy, lists, { user: d.user, usergroups }, Date.parse(d.at))
 }
 
 /** Signs with the bot's Ed25519 private key. */
@@ -89,13 +106,15 @@ export function verifyGrant(
   if (grant.digest !== expected.digest) return 'digest_changed'
   if (expected.now >= Date.parse(grant.expiresAt)) return 'grant_expired'
   const about = (d: SignedDecision) => d.incident === grant.incident && d.proposal === grant.proposal
-  if (!grant.approvals.every((d) => about(d) && verifyDecision(d, key))) return 'decision_forged'
+  if (!grant.approvals.every((d) => about(d) && verifyDecision(d, key, policy))) return 'decision_forged'
   const need = requirement(policy, risk)
   const approvals = countable(grant.approvals, grant.digest, policy).filter((d) => {
-    const usergroups = d.via.flatMap((via) => via.split('/usergroup:').slice(1))
-    const entitled = standing(policy, expected.approvers, { user: d.user, usergroups }, Date.parse(d.at))
     const self = expected.requestedBy !== null && humanOf(policy, d.user) === humanOf(policy, expected.requestedBy)
-    return entitled.length > 0 && (!self || selfApprovalAllowed(policy, risk)) && (!need.reason || d.reason !== '')
+    return (
+      entitlement(policy, expected.approvers, d).length > 0 &&
+      (!self || selfApprovalAllowed(policy, risk)) &&
+      (!need.reason || d.reason !== '')
+    )
   })
   return approvals.length >= need.quorum ? null : 'quorum_short'
 }

@@ -1,8 +1,21 @@
+import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import type { Risk } from './command.ts'
 import type { Reason } from './reason.ts'
 
-const userIds = z.array(z.string().regex(/^[UW][A-Z0-9]{2,}$/, 'is not a Slack user id (U… or W…)')).default([])
+/** Whether this is an Ed25519 public key: SPKI in base64. */
+function isEd25519(base64: string): boolean {
+  try {
+    const key = createPublicKey({ key: Buffer.from(base64, 'base64'), format: 'der', type: 'spki' })
+    return key.asymmetricKeyType === 'ed25519'
+  } catch {
+    return false
+  }
+}
+
+const USER = /^[UW][A-Z0-9]{2,}$/
+const USER_FAULT = 'is not a Slack user id (U… or W…)'
+const userIds = z.array(z.string().regex(USER, USER_FAULT)).default([])
 
 /** Who may decide: named people, members of Slack user groups (read at the click), and whoever is on call now. */
 export const ApproverList = z.strictObject({
@@ -28,6 +41,13 @@ export const Policy = z.strictObject({
   oncall: z.record(z.string(), Rotation).default({}),
   /** Accounts that belong to one human, so that they count once. */
   people: z.record(z.string(), userIds).default({}),
+  /** Who may decide at a terminal when Slack is down: their user ids, and the public half of the key that each keeps. */
+  breakGlass: z
+    .record(
+      z.string().regex(USER, USER_FAULT),
+      z.string().refine(isEd25519, 'is not the public half of a pair of keys, as `keyturn keys` prints it'),
+    )
+    .default({}),
   /** How many humans must approve, by the command's risk. */
   quorum: z
     .strictObject({

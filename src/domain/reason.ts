@@ -14,6 +14,7 @@ const SENTENCES = {
   incident_resolved: 'The alert has resolved, so there is nothing to decide any more.',
   lookup_failed: 'Slack could not say who you are just now, so nothing was decided. Press again in a moment.',
   message_unsettled: 'Slack is still being asked about this message, so nothing was decided. Press again in a moment.',
+  no_key_at_terminal: 'The policy names no key for this person: see policy.breakGlass in keyturn.yaml.',
   no_such_incident: 'This incident is not known (any more).',
   no_such_proposal: 'This proposal does not exist.',
   no_such_step: 'The playbook has no such step.',
@@ -37,6 +38,7 @@ const SENTENCES = {
   step_not_in_plan: 'The command tried a step that is not in the approved plan.',
   step_prose: 'This step is prose: there is nothing to run.',
   target_locked: 'Another run holds this target.',
+  wrong_key_at_terminal: 'This is not the key that the policy names for this person.',
   wrong_message: 'This button belongs to another message.',
 } as const
 

@@ -1,28 +1,36 @@
-import { elapse } from '../domain/decide.ts'
+import { complete, elapse, type Keys } from '../domain/decide.ts'
 import { isQuiet } from '../domain/incident.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Bell, Clock, Journal, Pulse } from '../domain/ports.ts'
 import { pendingWork } from '../domain/work.ts'
+import type { Freezer } from './freezer.ts'
 import { type Ids, transact } from './transact.ts'
 
-/** The bot's round: expires and reminds, rings again for work that nobody does, lets quiet incidents go. */
+/** The bot's round: expires and reminds, grants what was decided at a terminal, rings again for work that nobody does, lets quiet incidents go. */
 export function createBotTick(deps: {
   journal: Journal
   bell: Bell
   clock: Clock
   ids: Ids
   policy: Policy
+  keys: Keys
+  freezer: Pick<Freezer, 'state'>
   /** Makes Slack show an incident; true when it does. */
   isShown: (incident: string) => Promise<boolean>
   onError: (error: unknown) => void
 }) {
   return async function tick(): Promise<void> {
+    const frozen = await deps.freezer.state()
     for (const id of await deps.journal.active()) {
       try {
         const result = await transact(deps, id, (i) => elapse(i, deps.policy, deps.clock()))
         if (!result.ok) continue
-        await deps.bell.ring(pendingWork(result.incident))
-        if ((await deps.isShown(id)) && isQuiet(result.incident)) await deps.journal.retire(id)
+        const decided = frozen
+          ? result
+          : await transact(deps, id, (i) => complete(i, deps.policy, deps.keys, deps.clock()))
+        if (!decided.ok) continue
+        await deps.bell.ring(pendingWork(decided.incident))
+        if ((await deps.isShown(id)) && isQuiet(decided.incident)) await deps.journal.retire(id)
       } catch (error) {
         deps.onError(error)
       }

@@ -1,9 +1,10 @@
 import { isFreeze } from '../domain/freeze.ts'
+import { BREAK_GLASS, type SignedDecision } from '../domain/grant.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
-import { count, fallback, moment, user, usergroup } from './text.ts'
-import { lines } from './views/blocks.ts'
+import { count, cut, fallback, literal, moment, user, usergroup } from './text.ts'
+import { lines, notice } from './views/blocks.ts'
 import { evidenceCard } from './views/evidence.ts'
 import { playbookCard } from './views/playbook.ts'
 import { approverMentions, proposalCard } from './views/proposal.ts'
@@ -17,6 +18,9 @@ export function render(incident: Incident, context: ViewContext): Drawn[] {
     ...incident.proposals.flatMap((p) => [
       { at: p.requestedAt, drawn: proposalCard(incident, p, context) },
       ...(p.run ? [{ at: p.run.startedAt, drawn: runCards(incident, p, context.progress[p.id] ?? null) }] : []),
+      ...p.decisions.flatMap((d) =>
+        d.via.includes(BREAK_GLASS) ? [{ at: d.at, drawn: [atTerminal(d, incident, context)] }] : [],
+      ),
       ...(p.reminded && p.plannedAt ? [{ at: p.plannedAt, drawn: [reminder(incident, p, context)] }] : []),
     ]),
     ...handover(incident, context),
@@ -34,6 +38,22 @@ const reminder = (incident: Incident, p: Proposal, { policy }: ViewContext): Dra
   text: 'Still waiting for a decision',
   blocks: [lines(['Still waiting for a decision: ', ...approverMentions(policy, incident)])],
 })
+
+/** A decision that was not made here is told loudly, as soon as Slack can be told anything. */
+const atTerminal = (d: SignedDecision, incident: Incident, { policy }: ViewContext): Drawn => {
+  const words = `${d.verdict === 'approve' ? 'Approved' : 'Rejected'} at a terminal, not in Slack`
+  return {
+    key: `note:terminal:${d.proposal}:${d.user}`,
+    kind: 'message',
+    thread: true,
+    text: fallback(`${words}, by ${d.name}: ${d.reason}`),
+    blocks: [
+      notice('warning', `${words}, with a key of its own.`),
+      lines([user(d.user, d.name), ' ', moment(d.at), ': ', literal(cut(d.reason, 300), { italic: true })]),
+      lines(['Look whether this was right: ', ...approverMentions(policy, incident)]),
+    ],
+  }
+}
 
 /** Where the playbook changes nothing, what was found is handed to its owner, once all of it is there. */
 function handover(incident: Incident, { ownerId }: ViewContext): { at: string; drawn: Drawn[] }[] {

@@ -293,7 +293,7 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
       freezer,
       ingest: createIngest({ ...base, playbooks: [playbook], regex: () => false, incidentId, ordinal }),
       handlers: createHandlers({ ...base, freezer, keys: bug.signs(keys, stranger), faultsOf: () => ({}) }),
-      tick: createBotTick({ ...base, isShown: async () => true }),
+      tick: createBotTick({ ...base, freezer, keys, isShown: async () => true }),
     }
   }
 

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
-import { type Decision, type Grant, signDecision, signGrant, verifyGrant } from '../../src/domain/grant.ts'
+import { BREAK_GLASS, type Decision, type Grant, signDecision, signGrant, verifyGrant } from '../../src/domain/grant.ts'
 import { Policy } from '../../src/domain/policy.ts'
 
 const bot = generateKeyPairSync('ed25519')
@@ -113,4 +113,35 @@ describe('a grant', () => {
     expect(judge(grantOf(decision('U0SAM'), decision('U0SAM2')), { risk: 'high' })).toBe('quorum_short'))
   it('does not count the one who asked', () =>
     expect(judge(grantOf(decision('U0SAM2')), { requestedBy: 'U0SAM' })).toBe('quorum_short'))
+})
+
+describe('a decision at a terminal', () => {
+  const olf = generateKeyPairSync('ed25519')
+  const own = Policy.parse({
+    ...policy,
+    breakGlass: { U0OLF: olf.publicKey.export({ format: 'der', type: 'spki' }).toString('base64') },
+  })
+  const made = (patch: Partial<Decision> = {}, key = olf.privateKey) =>
+    signDecision(decision('U0OLF', { via: [BREAK_GLASS], ...patch }), key)
+  const carrying = (approval: ReturnType<typeof made>) => {
+    const { signature: _, ...grant } = grantOf(decision('U0ADA'))
+    return signGrant({ ...grant, approvals: [approval] }, bot.privateKey)
+  }
+  it('counts by the key that the worker’s own policy has for the person', () => {
+    expect(judge(carrying(made()), { policy: own })).toBeNull()
+  })
+  it('does not count by the bot’s key, by another person’s, for another person, or without the policy’s word', () => {
+    expect(judge(carrying(made({}, bot.privateKey)), { policy: own })).toBe('decision_forged')
+    expect(judge(carrying(made({}, stranger.privateKey)), { policy: own })).toBe('decision_forged')
+    expect(judge(carrying(made({ user: 'U0ADA' })), { policy: own })).toBe('decision_forged')
+    expect(judge(carrying(made()))).toBe('decision_forged')
+    expect(judge(carrying(made({ digest: 'sha256:e' })), { policy: own })).toBe('quorum_short')
+  })
+  it('does not make the bot’s key good for what a person did not sign as such', () => {
+    expect(judge(carrying(made({ via: ['data/user'] })), { policy: own })).toBe('decision_forged')
+  })
+})
+
+it('a policy whose key for the terminal is none is refused', () => {
+  expect(Policy.safeParse({ breakGlass: { U0OLF: 'bm9uZQ==' } }).error?.issues[0]?.message).toContain('keyturn keys')
 })

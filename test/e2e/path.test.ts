@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from '@jest/globals'
@@ -103,7 +104,8 @@ afterAll(() => w?.end())
 describe.each(['socket', 'http'] as const)('the whole path over %s mode', (mode) => {
   it('goes from the alert to a verified recovery and a journal that verifies offline, and shows no secret', async () => {
     await w?.end()
-    w = await begin({ mode })
+    // What comes after these two goes on as the users of docs/redis.acl.
+    w = await begin({ mode, acl: mode === 'http' })
     const incident = await w.fire('kitchen')
     const card = await w.openCard(incident)
     expect(JSON.stringify(card.blocks)).toContain('Approve in house')
@@ -346,6 +348,34 @@ describe('a freeze from the terminal', () => {
     await w.approve(other)
     await w.see(`${other} outcome:p1`, (m) => m.text.startsWith('Succeeded'))
     expect(w.effects('kitchen') + w.effects('hall')).toBe(2)
+  })
+})
+
+describe('with Slack down, a person at a terminal', () => {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+  const base64 = (key: KeyObject, type: 'pkcs8' | 'spki') => key.export({ format: 'der', type }).toString('base64')
+
+  it('sees what is open and its plan, approves it with a key of their own, and the thread tells it later', async () => {
+    await w?.end()
+    w = await begin({ policy: { breakGlass: { [OLF]: base64(publicKey, 'spki') } } })
+    const incident = await w.fire('kitchen')
+    await w.openCard(incident)
+    w.sandbox.faults({ outage: true })
+    expect((await w.keyturn('approve')).out).toContain(`${incident} p1`)
+    const { out } = await w.keyturn('approve', incident, 'p1')
+    expect(out).toContain('POST')
+    const digest = /--digest ([0-9a-f]{12})/.exec(out)?.[1] ?? ''
+    const approval = ['approve', incident, 'p1', '--as', OLF, '--digest', digest, '--reason', 'Slack is down']
+    expect(await w.keyturn(...approval)).toMatchObject({ code: 1, out: expect.stringContaining('BREAK_GLASS_KEY') })
+    const reached = w.lamps.hold()
+    w.atTerminal.KEYTURN_BREAK_GLASS_KEY = base64(privateKey, 'pkcs8')
+    expect(await w.keyturn(...approval)).toMatchObject({ code: 0 })
+    await reached
+    w.lamps.release()
+    w.sandbox.faults({ outage: false })
+    await w.see(`${incident} note:terminal:p1:${OLF}`, (m) => m.text.includes('Slack is down'), 40_000)
+    await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'), 40_000)
+    expect(w.effects('kitchen')).toBe(1)
   })
 })
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -38,6 +38,8 @@ type Options = {
   /** Added to the environment of the bot and of the worker. */
   secrets?: { bot?: Record<string, string>; worker?: Record<string, string> }
   rateLimit?: boolean
+  /** As the users of docs/redis.acl instead of one that may do everything. */
+  acl?: boolean
 }
 
 async function freePort(): Promise<number> {
@@ -95,7 +97,12 @@ export async function startWorld(options: Options) {
 
     const redisPort = await freePort()
     const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
-    const redisArgs = ['--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder, ...durable]
+    const users = join(folder, 'users.acl')
+    // The default user stays, for the test to look at what there is.
+    const lines = (await readFile(join(ROOT, 'docs/redis.acl'), 'utf8')).split('\n')
+    await writeFile(users, lines.filter((line) => line.startsWith('user keyturn-')).join('\n'))
+    const acl = options.acl ? ['--aclfile', users] : []
+    const redisArgs = [...acl, '--port', String(redisPort), '--bind', '127.0.0.1', '--dir', folder, ...durable]
     const startRedis = () => start('redis-server', redisArgs, {}, 'Ready to accept connections')
     let redis = await startRedis()
 
@@ -118,16 +125,19 @@ export async function startWorld(options: Options) {
     stack.push(() => sandbox.close())
 
     const { privateKey, publicKey } = generateKeyPairSync('ed25519')
-    const common = { PATH: process.env.PATH, REDIS_URL: `redis://127.0.0.1:${redisPort}` }
+    const common = (role: string) => ({
+      PATH: process.env.PATH,
+      REDIS_URL: `redis://${options.acl ? `keyturn-${role}:change-me-${role}@` : ''}127.0.0.1:${redisPort}`,
+    })
     const environment = {
       bot: {
-        ...common,
+        ...common('bot'),
         ...tokens,
         KEYTURN_PRIVATE_KEY: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
         ...options.secrets?.bot,
       },
       worker: {
-        ...common,
+        ...common('worker'),
         KEYTURN_PUBLIC_KEY: publicKey.export({ format: 'der', type: 'spki' }).toString('base64'),
         ...options.secrets?.worker,
       },
@@ -238,8 +248,12 @@ export async function startWorld(options: Options) {
       return sandbox.submit(user, modalOf(user)!.id, values)
     }
 
+    const atTerminal: Record<string, string> = {}
+
     return {
       sandbox,
+      /** Added to the environment of `keyturn`. */
+      atTerminal,
       webhook,
       folder,
       config,
@@ -281,7 +295,7 @@ export async function startWorld(options: Options) {
       /** Runs the command line to its end; what it printed, and its exit code. */
       async keyturn(...args: string[]): Promise<{ code: number | null; out: string }> {
         const child = spawn(process.execPath, [join(ROOT, 'src/main.ts'), ...args, '--config', config], {
-          env: { ...environment.bot, ...environment.worker },
+          env: { ...environment.bot, ...environment.worker, ...common('terminal'), ...atTerminal },
           stdio: ['ignore', 'pipe', 'pipe'],
         })
         let out = ''

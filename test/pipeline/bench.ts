@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import type { Alert } from '../../src/domain/alert.ts'
 import {
@@ -26,10 +26,18 @@ import { incidentId, parseIncidentId } from '../../src/redis/keys.ts'
 import { createLocks } from '../../src/redis/locks.ts'
 import { createPulse } from '../../src/redis/pulse.ts'
 import { createWitness } from '../../src/redis/witness.ts'
+import { createTerminal } from '../../src/terminal.ts'
 import type { startRedis } from '../redis/server.ts'
 
 const keys = generateKeyPairSync('ed25519')
-export const policy = Policy.parse({ approvers: { data: { users: ['U0ADA', 'U0SAM'] } }, defaultApprovers: ['data'] })
+/** Olf is no approver in Slack, and keeps a key for the terminal; so does Ada. */
+export const atTerminal = { ada: generateKeyPairSync('ed25519'), olf: generateKeyPairSync('ed25519') }
+const spki = (key: KeyObject) => key.export({ format: 'der', type: 'spki' }).toString('base64')
+export const policy = Policy.parse({
+  approvers: { data: { users: ['U0ADA', 'U0SAM'] } },
+  defaultApprovers: ['data'],
+  breakGlass: { U0ADA: spki(atTerminal.ada.publicKey), U0OLF: spki(atTerminal.olf.publicKey) },
+})
 export const ada: Person = {
   user: 'U0ADA',
   name: 'ada',
@@ -190,7 +198,8 @@ export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>)
     state,
     runner,
     gather: createGather(bench),
-    botTick: (shown = true) => createBotTick({ ...common, isShown: async () => shown })(),
+    terminal: createTerminal({ ...common, incidentId, ordinal }),
+    botTick: (shown = true) => createBotTick({ ...common, freezer, keys, isShown: async () => shown })(),
     workerTick: () => createWorkerTick({ ...common })(),
     /** An incident whose first change is planned. */
     async open(alert = alertOf()): Promise<string> {

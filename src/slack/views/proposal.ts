@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types'
+import { BREAK_GLASS } from '../../domain/grant.ts'
 import { type Incident, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import { approverNames, type Policy, requirement } from '../../domain/policy.ts'
@@ -94,7 +95,7 @@ export function proposalCard(
 const decisionLine = (d: Proposal['decisions'][number]): Piece[] => [
   d.verdict === 'approve' ? '✓ Approved by ' : '✗ Rejected by ',
   user(d.user, d.name),
-  ' ',
+  d.via.includes(BREAK_GLASS) ? ' at a terminal ' : ' ',
   moment(d.at),
   ...(d.reason ? [': ', literal(cut(d.reason, 300), { italic: true })] : []),
 ]
