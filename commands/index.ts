@@ -48,6 +48,16 @@ import { rolloutUndo } from './kubernetes/rollout-undo.ts'
 import { scale } from './kubernetes/scale.ts'
 import { network } from './network/connection.ts'
 import { reachability } from './network/reachability.ts'
+import { cleanUp } from './machines/clean-up.ts'
+import { machines } from './machines/connection.ts'
+import { cycleInstances } from './machines/cycle-instances.ts'
+import { machinesDiskUsage } from './machines/disk-usage.ts'
+import { machinesJournal } from './machines/journal.ts'
+import { machinesPackages } from './machines/packages.ts'
+import { pinPackages } from './machines/pin-packages.ts'
+import { restartUnits } from './machines/restart-units.ts'
+import { machinesUnits } from './machines/units.ts'
+import { machinesUrls } from './machines/urls.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -138,6 +148,15 @@ export const commands: readonly Command[] = [
   scale,
   rolloutRestart,
   rolloutUndo,
+  machinesUnits,
+  machinesPackages,
+  machinesDiskUsage,
+  machinesJournal,
+  machinesUrls,
+  restartUnits,
+  pinPackages,
+  cleanUp,
+  cycleInstances,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */
@@ -156,4 +175,5 @@ export const connectionKinds: readonly ConnectionKind[] = [
   github as ConnectionKind,
   redshift as ConnectionKind,
   kubernetes as ConnectionKind,
+  machines as ConnectionKind,
 ]

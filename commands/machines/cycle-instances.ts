@@ -1,0 +1,200 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { type Instance, TerminateInstanceInAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling'
+import { z } from 'zod'
+import type { ReadContext, RunContext } from '../../src/domain/command.ts'
+import { defineChange, Refused } from '../../src/domain/command.ts'
+import { settled } from '../settle.ts'
+import { groupOf, machines } from './connection.ts'
+import { findGroup, isInService, refuseUnlessSteady, versionOf } from './group.ts'
+import { InstanceId, listOf } from './shell.ts'
+
+type One = Readonly<{ instance: string; fingerprint: string }>
+type Data = Readonly<{ connection: string; scaling: string; machines: readonly One[] }>
+
+const All = z.union([z.literal('all'), InstanceId])
+
+const fingerprintOf = (one: Instance): string =>
+  [one.InstanceId, one.LifecycleState, one.HealthStatus, versionOf(one)].join(' ')
+
+/** Terminates machines of an Auto Scaling group one at a time, and waits for each one's replacement. */
+export const cycleInstances = defineChange({
+  id: 'machines.cycle-instances',
+  summary: 'Replace machines of an Auto Scaling group by new ones, one at a time',
+  effect: 'once',
+  risk: 'high',
+  runMinutes: 600,
+  params: z.object({
+    connection: z.string().describe('Machines connection'),
+    group: z.string().describe('Group, as the connection names it'),
+    instances: listOf(All, 'instance ids separated by commas, or "all"').describe(
+      'Instance ids, separated by commas, or "all"',
+    ),
+  }),
+  async plan({ connection, group: name, instances: asked }, ctx) {
+    const { client, settings, environment } = await ctx.connect(machines, connection)
+    const { autoScalingGroup: scaling } = groupOf(settings, name)
+    if (!scaling) throw new Refused(`The group "${name}" names no Auto Scaling group, so its machines can't be cycled.`)
+    const found = await findGroup(client.scalingReads, scaling, ctx.signal)
+    await refuseUnlessSteady(client.scalingReads, found, ctx.signal)
+    const all = (found.Instances ?? []).toSorted((a, b) => (a.InstanceId ?? '').localeCompare(b.InstanceId ?? ''))
+    const picked = asked.includes('all') ? all : all.filter((one) => asked.includes(one.InstanceId ?? ''))
+    const gone = asked.filter((id) => id !== 'all' && !all.some((one) => one.InstanceId === id))
+    if (picked.length === 0)
+      throw new Refused(`"${scaling}" has none of the machines ${asked.join(', ') || '(none named)'}.`)
+    const desired = found.DesiredCapacity ?? 0
+    if (all.length !== desired)
+      throw new Refused(`"${scaling}" wants ${desired} machines and has ${all.length}. Wait until they are equal.`)
+    const weak = all.find((one) => !picked.includes(one) && !isInService(one))
+    if (weak)
+      throw new Refused(
+        `${weak.InstanceId} of "${scaling}" is ${weak.LifecycleState}, ${weak.HealthStatus}: take no other machine away before it is in service.`,
+      )
+    const leaving = picked.find((one) => one.LifecycleState?.startsWith('Terminat'))
+    if (leaving) throw new Refused(`${leaving.InstanceId} is ${leaving.LifecycleState} already.`)
+    return {
+      summary: `Replace ${picked.length} of ${all.length} machines of ${name}, one at a time`,
+      targets: picked.map((one) => ({
+        id: `machines:${connection}/${one.InstanceId}`,
+        name: one.InstanceId ?? '',
+        fingerprint: fingerprintOf(one),
+        details: {
+          'Auto Scaling group': `${scaling} (${found.MinSize}–${found.MaxSize}, wants ${desired})`,
+          Environment: environment,
+          Region: settings.region,
+          Zone: one.AvailabilityZone ?? 'unknown',
+          Type: one.InstanceType ?? 'unknown',
+          State: `${one.LifecycleState}, ${one.HealthStatus}`,
+          'Made from': versionOf(one),
+        },
+      })),
+      steps: picked.flatMap(({ InstanceId: id }) => [
+        {
+          id: `terminate:${id}`,
+          title: `Terminate ${id}`,
+          detail: `TerminateInstanceInAutoScalingGroup ${id} ShouldDecrementDesiredCapacity=false`,
+        },
+        {
+          id: `replaced:${id}`,
+          title: `Wait until ${desired} machines are in service again`,
+          detail: `DescribeAutoScalingGroups ${scaling}, for at most ${settings.replaceMinutes} minutes`,
+        },
+      ]),
+      warnings: [
+        'What is on the disks of a terminated machine is lost, its logs included.',
+        ...(desired === 1 ? ['It is the only machine: what runs on it is down until the new one is in service.'] : []),
+        ...gone.map((id) => `${id} is not in the group (any more): it is left out.`),
+      ],
+      data: {
+        connection,
+        scaling,
+        machines: picked.map((one) => ({ instance: one.InstanceId ?? '', fingerprint: fingerprintOf(one) })),
+      } satisfies Data,
+    }
+  },
+
+  async run({ data }, ctx) {
+    const { client } = await ctx.connect(machines, data.connection)
+    const total = data.machines.length
+    for (const [index, one] of data.machines.entries()) {
+      ctx.progress(index, total, `${one.instance} is terminated`)
+      await ctx.step(`terminate:${one.instance}`, async () => {
+        const group = await findGroup(client.scalingReads, data.scaling, ctx.signal)
+        const now = group.Instances?.find((machine) => machine.InstanceId === one.instance)
+        if (!now || fingerprintOf(now) !== one.fingerprint)
+          throw new Refused(`${one.instance} is ${now?.LifecycleState ?? 'gone'} now and not as it was shown.`)
+        const weak = group.Instances?.find(
+          (machine) => machine !== now && !isInService(machine) && !listed(data, machine),
+        )
+        if (weak) throw new Refused(`${weak.InstanceId} is ${weak.LifecycleState}: no other machine was taken away.`)
+        const input = { InstanceId: one.instance, ShouldDecrementDesiredCapacity: false }
+        await client.scalingWrites.send(new TerminateInstanceInAutoScalingGroupCommand(input), {
+          abortSignal: ctx.signal,
+        })
+        return null
+      })
+      const note = (text: string) => ctx.progress(index, total, text)
+      await ctx.step(`replaced:${one.instance}`, () => untilReplaced(data, one.instance, total - index - 1, note, ctx))
+      ctx.progress(index + 1, total)
+    }
+    return `${total} machines of ${data.scaling} were replaced: ${data.machines.map((one) => one.instance).join(', ')} are gone.`
+  },
+
+  async verify({ data }, ctx) {
+    const { client } = await ctx.connect(machines, data.connection)
+    const group = await findGroup(client.scalingReads, data.scaling, ctx.signal)
+    const left = data.machines.filter((one) =>
+      group.Instances?.some((m) => m.InstanceId === one.instance && isInService(m)),
+    )
+    const up = (group.Instances ?? []).filter(isInService).length
+    return [
+      {
+        title: 'The machines are gone',
+        ok: left.length === 0,
+        detail: left.map((one) => one.instance).join(', '),
+      },
+      {
+        title: 'As many as wanted are in service',
+        ok: up >= (group.DesiredCapacity ?? 0),
+        detail: `${up} of ${group.DesiredCapacity}`,
+      },
+    ]
+  },
+
+  async probe({ data }, step, ctx) {
+    const one = data.machines.find((machine) => step.endsWith(`:${machine.instance}`))
+    if (!one) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
+    const look = () => stateOf(data, one.instance, ctx)
+    if (step.startsWith('replaced:')) {
+      const { leaving, up, desired } = await look()
+      return { landed: leaving && up >= desired ? 'yes' : 'no', detail: `${up} of ${desired} machines are in service` }
+    }
+    const seen = await settled(look, ({ leaving }) => leaving, ctx.signal)
+    return { landed: seen.leaving ? 'yes' : 'no', detail: `${one.instance} is ${seen.state}` }
+  },
+})
+
+/** A sick machine that is itself to be replaced later does not stand in the way. */
+const listed = (data: Data, machine: Instance): boolean =>
+  data.machines.some((one) => one.instance === machine.InstanceId)
+
+async function stateOf(data: Data, instance: string, ctx: ReadContext) {
+  const { client } = await ctx.connect(machines, data.connection)
+  const group = await findGroup(client.scalingReads, data.scaling, ctx.signal)
+  const all = group.Instances ?? []
+  const state = all.find((one) => one.InstanceId === instance)?.LifecycleState ?? 'gone'
+  const others = all.filter((one) => one.InstanceId !== instance && !listed(data, one))
+  // Machines of the plan that have not had their turn count as they are.
+  const waiting = all.filter((one) => one.InstanceId !== instance && listed(data, one) && !isLeaving(one))
+  return {
+    state,
+    leaving: state === 'gone' || state.startsWith('Terminat'),
+    up: others.filter(isInService).length + waiting.length,
+    desired: group.DesiredCapacity ?? 0,
+  }
+}
+
+const isLeaving = (one: Instance): boolean => one.LifecycleState?.startsWith('Terminat') ?? false
+
+/** Waits until the machine is gone and the group has as many others as it wants. */
+async function untilReplaced(
+  data: Data,
+  instance: string,
+  rest: number,
+  note: (text: string) => void,
+  ctx: RunContext,
+): Promise<string> {
+  const { settings } = await ctx.connect(machines, data.connection)
+  const until = ctx.now().getTime() + settings.replaceMinutes * 60_000
+  for (;;) {
+    const { leaving, state, up, desired } = await stateOf(data, instance, ctx)
+    const shown = `${up} of ${desired} machines are in service`
+    if (leaving && up >= desired) return shown
+    const untouched = rest > 0 ? `; ${rest} machines after it were not touched` : ''
+    if (ctx.now().getTime() > until)
+      throw new Error(
+        `${instance} (${state}) was not replaced within ${settings.replaceMinutes} minutes: ${shown}${untouched}`,
+      )
+    note(`${instance} is ${state}, ${shown}`)
+    await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+  }
+}

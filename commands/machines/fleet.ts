@@ -1,0 +1,109 @@
+import { DescribeInstanceInformationCommand, type InstanceInformation, type SSMClient } from '@aws-sdk/client-ssm'
+import { type ReadContext, Refused } from '../../src/domain/command.ts'
+import { type Group, groupOf, machines, type Settings } from './connection.ts'
+import { type Result, send } from './send.ts'
+
+/** A machine as Systems Manager knows it. */
+export type Machine = Readonly<{ id: string; name: string; online: boolean; platform: string; address: string }>
+
+/** SendCommand takes at most 50 instances. */
+const MOST = 50
+
+/** Every machine of a group, by name. Refused when there are none, or more than one command reaches. */
+export async function machinesOf(
+  client: SSMClient,
+  group: Group,
+  name: string,
+  signal: AbortSignal,
+): Promise<Machine[]> {
+  const found: InstanceInformation[] = []
+  let NextToken: string | undefined
+  do {
+    const Filters = [{ Key: `tag:${group.tag.name}`, Values: [group.tag.value] }]
+    const page = await client.send(new DescribeInstanceInformationCommand({ Filters, NextToken, MaxResults: 50 }), {
+      abortSignal: signal,
+    })
+    found.push(...(page.InstanceInformationList ?? []))
+    NextToken = page.NextToken
+  } while (NextToken)
+  if (found.length === 0)
+    throw new Refused(
+      `Systems Manager knows no machine of the group "${name}" (tag ${group.tag.name}=${group.tag.value}).`,
+    )
+  if (found.length > MOST)
+    throw new Refused(`The group "${name}" has ${found.length} machines; at most ${MOST} can be looked at in one go.`)
+  return found
+    .map((one) => ({
+      id: one.InstanceId ?? '',
+      name: one.ComputerName || one.Name || one.InstanceId || '',
+      online: one.PingStatus === 'Online',
+      platform: [one.PlatformName, one.PlatformVersion].filter(Boolean).join(' ') || 'unknown',
+      address: one.IPAddress ?? 'unknown',
+    }))
+    .sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id))
+}
+
+/** The machines that a change is about: all of the group, or the named ones. Refused unless each is reachable. */
+export async function chosen(
+  client: SSMClient,
+  group: Group,
+  name: string,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<Machine[]> {
+  const all = await machinesOf(client, group, name, signal)
+  const strange = ids.filter((id) => !all.some((one) => one.id === id))
+  if (strange.length > 0) throw new Refused(`${strange.join(', ')} is no machine of the group "${name}".`)
+  const picked = all.filter((one) => ids.length === 0 || ids.includes(one.id))
+  const lost = picked.filter((one) => !one.online)
+  if (lost.length > 0)
+    throw new Refused(
+      `Systems Manager does not reach ${lost.map((one) => `${one.name} (${one.id})`).join(', ')}. Leave it out or cycle it.`,
+    )
+  return picked
+}
+
+export type Answer = Readonly<{ machine: Machine; result: Result | null }>
+
+/** Runs a script that only looks on every machine of a group; null for one that is not reached. */
+export async function ask(
+  connection: string,
+  name: string,
+  script: (group: Group) => readonly string[],
+  ctx: ReadContext,
+): Promise<{ answers: Answer[]; group: Group; environment: string; settings: Settings }> {
+  const { client, settings, environment } = await ctx.connect(machines, connection)
+  const group = groupOf(settings, name)
+  const lines = script(group)
+  const all = await machinesOf(client.reads, group, name, ctx.signal)
+  const instances = all.filter((one) => one.online).map((one) => one.id)
+  const results =
+    instances.length === 0
+      ? new Map<string, Result>()
+      : await send(client.reads, settings, { instances, script: lines, comment: 'keyturn looks' }, ctx.signal)
+  const answers = all.map((machine) => ({ machine, result: results.get(machine.id) ?? null }))
+  return { answers, group, environment, settings }
+}
+
+/** The output of a script that only looks; throws with what the machine said if it failed. */
+export function outputOf({ machine, result }: Answer): string {
+  if (result?.status === 'Success') return result.out
+  const said = (result?.err ?? '')
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(-300)
+  throw new Error(`machines: ${machine.name} (${machine.id}) ended with ${result?.status ?? 'no answer'}: ${said}`)
+}
+
+/** What every plan shows of a machine; its id is the same for all commands, so that they lock each other out. */
+export const machineTarget = (
+  connection: string,
+  machine: Machine,
+  fingerprint: string,
+  details: Record<string, string>,
+) => ({
+  id: `machines:${connection}/${machine.id}`,
+  name: machine.name,
+  fingerprint,
+  details: { Instance: machine.id, Address: machine.address, Platform: machine.platform, ...details },
+})

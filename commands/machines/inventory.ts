@@ -1,0 +1,54 @@
+import { gunzipSync } from 'node:zlib'
+import type { Group } from './connection.ts'
+import { quote } from './shell.ts'
+
+type Manager = Pick<Group, 'packageManager' | 'python'>
+
+const LISTS: Readonly<Record<Group['packageManager'], (python: string) => string>> = {
+  dpkg: () =>
+    `dpkg-query --show --showformat='\${db:Status-Abbrev}\\t\${Package}\\t\${Version}\\n' | grep '^.i' | cut -f 2,3`,
+  rpm: () => "rpm --query --all --queryformat='%{NAME}\\t%{VERSION}-%{RELEASE}\\n'",
+  pip: (python) => `${quote(python)} -m pip list --format=freeze --disable-pip-version-check | sed -n 's/==/\\t/p'`,
+}
+
+/** Lists all packages with their versions; packed, since Systems Manager cuts an output at 24,000 characters. */
+export const listScript = ({ packageManager, python }: Manager): string[] => [
+  `${LISTS[packageManager](python)} | gzip -c | base64 -w 0`,
+]
+
+const MOST_BYTES = 8 * 1024 * 1024
+
+/** Version by package. Throws when the machine listed none: a machine without packages is a script that failed. */
+export function parsePackages(out: string): Map<string, string> {
+  const text = gunzipSync(Buffer.from(out.trim(), 'base64'), { maxOutputLength: MOST_BYTES }).toString('utf8')
+  const found = new Map<string, string>()
+  for (const line of text.split('\n')) {
+    const [name = '', version = ''] = line.split('\t')
+    if (name && version) found.set(name.slice(0, 120), version.trim().slice(0, 120))
+  }
+  if (found.size === 0) throw new Error('machines: the machine listed no packages; check packageManager and python')
+  return found
+}
+
+export type Pin = Readonly<{ name: string; version: string }>
+
+/** Installs exactly these versions and nothing newer, and keeps upgrades from replacing them where the manager can. */
+export function pinScript({ packageManager, python }: Manager, pins: readonly Pin[]): string[] {
+  const names = pins.map((pin) => quote(pin.name)).join(' ')
+  const joined = (by: string) => pins.map((pin) => quote(`${pin.name}${by}${pin.version}`)).join(' ')
+  switch (packageManager) {
+    case 'dpkg':
+      return [
+        'set -e',
+        `DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends --allow-downgrades --allow-change-held-packages -- ${joined('=')} >&2`,
+        `apt-mark hold -- ${names} >&2`,
+      ]
+    case 'rpm':
+      return ['set -e', `dnf install --assumeyes -- ${joined('-')} >&2`, `dnf versionlock add -- ${joined('-')} >&2`]
+    case 'pip':
+      return [
+        'set -e',
+        `${quote(python)} -m pip install --no-input --disable-pip-version-check --no-deps -- ${joined('==')} >&2`,
+      ]
+  }
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod'
+import { defineRead, Refused } from '../../src/domain/command.ts'
+import { refuseUnlisted } from './connection.ts'
+import { ask, outputOf } from './fleet.ts'
+import { quote, Unit } from './shell.ts'
+
+/** Systems Manager keeps the beginning of an output; the end is what matters here. */
+const MOST_BYTES = 6_000
+
+/** Shows the last lines that a unit wrote, on each machine of a group. */
+export const machinesJournal = defineRead({
+  id: 'machines.journal',
+  summary: 'Show the last lines of a unit’s journal',
+  effect: 'read',
+  params: z.object({
+    connection: z.string().describe('Machines connection'),
+    group: z.string().describe('Group, as the connection names it'),
+    unit: Unit.describe('Unit, as in airflow-scheduler.service'),
+    lines: z.coerce.number().int().min(1).max(200).default(20).describe('How many lines'),
+  }),
+  async read({ connection, group: name, unit, lines }, ctx) {
+    const { answers } = await ask(
+      connection,
+      name,
+      (group) => {
+        refuseUnlisted([unit], group.units, 'unit', name)
+        return [
+          `journalctl --no-pager --utc --output=short-iso --lines=${lines} --unit=${quote(unit)} | tail -c ${MOST_BYTES}`,
+        ]
+      },
+      ctx,
+    )
+    const reached = answers.filter((one) => one.result !== null)
+    if (reached.length === 0) throw new Refused(`Systems Manager reaches no machine of the group "${name}".`)
+    return {
+      summary: `The last ${lines} lines of ${unit} on ${reached.length} of ${answers.length} machines of ${name}.`,
+      blocks: reached.flatMap((one) => [
+        { type: 'text' as const, text: `${one.machine.name} (${one.machine.id})` },
+        { type: 'code' as const, text: outputOf(one).trimEnd() || '-- No entries --' },
+      ]),
+    }
+  },
+})

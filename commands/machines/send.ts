@@ -1,0 +1,141 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import {
+  CancelCommandCommand,
+  GetCommandInvocationCommand,
+  type GetCommandInvocationCommandOutput,
+  InvocationDoesNotExist,
+  paginateListCommands,
+  SendCommandCommand,
+  type SSMClient,
+} from '@aws-sdk/client-ssm'
+import { type Finding, Refused } from '../../src/domain/command.ts'
+import { settled } from '../settle.ts'
+import type { Clients, Settings } from './connection.ts'
+
+/** What a script left on one machine. `out` and `err` are untrusted. Systems Manager keeps 24,000 characters of `out`. */
+export type Result = Readonly<{ status: string; code: number; out: string; err: string }>
+
+/** A script ends with this code when the machine is not as it was shown and it has changed nothing. */
+export const MOVED = 75
+
+const OVER = new Set(['Success', 'Cancelled', 'TimedOut', 'Failed'])
+/** How long Systems Manager tries to reach a machine, in seconds; no less is allowed. */
+const DELIVERY = 30
+
+type Order = Readonly<{ instances: readonly string[]; script: readonly string[]; comment: string }>
+
+/** Runs a script on machines and waits for all of them. An abort asks Systems Manager to stop it, too. */
+export async function send(
+  client: SSMClient,
+  settings: Settings,
+  { instances, script, comment }: Order,
+  signal: AbortSignal,
+): Promise<Map<string, Result>> {
+  const sent = await client.send(
+    new SendCommandCommand({
+      DocumentName: 'AWS-RunShellScript',
+      InstanceIds: [...instances],
+      Comment: comment,
+      TimeoutSeconds: DELIVERY,
+      Parameters: { commands: [...script], executionTimeout: [String(settings.commandSeconds)] },
+    }),
+    { abortSignal: signal },
+  )
+  const id = sent.Command?.CommandId
+  if (!id) throw new Error('machines: Systems Manager gave no id for the command')
+  const results = new Map<string, Result>()
+  try {
+    for (const instance of instances) {
+      let seen = await invocation(client, id, instance, signal)
+      while (!OVER.has(seen?.Status ?? '')) {
+        await pause(settings.pollSeconds * 1000, undefined, { signal })
+        seen = await invocation(client, id, instance, signal)
+      }
+      results.set(instance, {
+        status: seen?.StatusDetails ?? seen?.Status ?? '',
+        code: seen?.ResponseCode ?? -1,
+        out: seen?.StandardOutputContent ?? '',
+        err: seen?.StandardErrorContent ?? '',
+      })
+    }
+  } catch (error) {
+    // Not by the signal of the run, which has ended. Whether it stopped in time is for the probe to find out.
+    if (signal.aborted)
+      await client
+        .send(new CancelCommandCommand({ CommandId: id }), { abortSignal: AbortSignal.timeout(5_000) })
+        .catch(() => {})
+    throw error
+  }
+  return results
+}
+
+/** Undefined as long as Systems Manager does not know its own command yet. */
+async function invocation(
+  client: SSMClient,
+  CommandId: string,
+  InstanceId: string,
+  signal: AbortSignal,
+): Promise<GetCommandInvocationCommandOutput | undefined> {
+  try {
+    return await client.send(new GetCommandInvocationCommand({ CommandId, InstanceId }), { abortSignal: signal })
+  } catch (error) {
+    if (error instanceof InvocationDoesNotExist) return undefined
+    throw error
+  }
+}
+
+/** What a change's command has as its comment: how the probe finds it again, since a command has no token. */
+export const commentOf = (data: Readonly<{ token: string }>, step: string): string => `keyturn ${data.token} ${step}`
+
+/** Runs one step of a change on one machine, once. Throws with what the machine said unless it succeeded. */
+export async function perform(
+  clients: Clients,
+  settings: Settings,
+  order: { instance: string; script: readonly string[]; comment: string },
+  signal: AbortSignal,
+): Promise<string> {
+  const { instance, script, comment } = order
+  const results = await send(clients.writes, settings, { instances: [instance], script, comment }, signal)
+  const { status, code, out, err } = results.get(instance)!
+  if (status === 'Success') return out
+  const said = lastLines(err, 300)
+  if (code === MOVED)
+    throw new Refused(`${instance}: ${said || 'it is no longer as it was shown'}. Make the plan again.`)
+  throw new Error(`${instance}: the command ended with ${status}, exit code ${code}${said && `: ${said}`}`)
+}
+
+/** One line of the end of what a machine said. */
+export const lastLines = (text: string, most: number): string =>
+  text
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .trim()
+    .slice(-most)
+
+/**
+ * Finds the command of a step by its comment among those that were sent to the machine since `since` (ISO time). Its end
+ * says whether the script ran to its own end, not more; `over` is false while it may still run.
+ */
+export async function probeCommand(
+  clients: Clients,
+  order: { instance: string; comment: string; since: string },
+  signal: AbortSignal,
+): Promise<Finding & { over: boolean }> {
+  const { instance, comment, since } = order
+  const look = async () => {
+    const query = { InstanceId: instance, Filters: [{ key: 'InvokedAfter' as const, value: since }] }
+    for await (const page of paginateListCommands({ client: clients.reads }, query, { abortSignal: signal }))
+      for (const command of page.Commands ?? []) if (command.Comment === comment) return command
+    return null
+  }
+  // A command that was just taken may not be listed yet.
+  const found = await settled(look, (seen) => seen !== null, signal)
+  if (!found?.CommandId)
+    return { landed: 'no', over: true, detail: `No command to ${instance} has the comment "${comment}".` }
+  const seen = await invocation(clients.reads, found.CommandId, instance, signal)
+  const status = seen?.StatusDetails ?? found.Status ?? 'unknown'
+  const detail = `The command ${found.CommandId} on ${instance}: ${status}`
+  const over = OVER.has(seen?.Status ?? '')
+  if (status === 'Success') return { landed: 'yes', over, detail }
+  const never = status === 'Undeliverable' || status === 'DeliveryTimedOut' || seen?.ResponseCode === MOVED
+  return { landed: never ? 'no' : 'cannot_tell', over, detail }
+}

@@ -1,0 +1,79 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { machinesJournal } from '../../../commands/machines/journal.ts'
+import { quote } from '../../../commands/machines/shell.ts'
+import { machinesUnits } from '../../../commands/machines/units.ts'
+import { machinesUrls } from '../../../commands/machines/urls.ts'
+import type { Command } from '../../../src/domain/command.ts'
+import { startService } from '../http/server.ts'
+import { IDS, type Machines, startMachines, WORKER } from './world.ts'
+
+describe('what machines show', () => {
+  let m: Machines
+  const pages: Record<string, string> = {}
+  beforeEach(async () => {
+    for (const name of Object.keys(pages)) delete pages[name]
+    m = await startMachines({ urls: pages })
+  })
+  afterEach(() => m.close())
+  const read = async (command: Command, params: object = {}) => {
+    if (command.effect !== 'read') throw new Error('no read')
+    return command.read(command.params.parse({ connection: 'prod', group: 'airflow', ...params }), m.world.read())
+  }
+
+  it('shows the units that are down first, and machines that are not reached', async () => {
+    await m.fleet.unit(IDS[2], WORKER, 'failed')
+    m.fleet.machines.get(IDS[0])!.online = false
+    const { summary, blocks } = await read(machinesUnits)
+    expect(summary).toBe(
+      `1 of 4 units of airflow (test) are down; af-3: ${WORKER} is failed (failed). Not reached: af-1.`,
+    )
+    expect(blocks[0]).toMatchObject({ omitted: 0 })
+    expect((blocks[0] as { rows: string[][] }).rows[0]).toEqual([
+      'af-3',
+      IDS[2],
+      WORKER,
+      'failed (failed)',
+      '2026-01-05T09:00:00Z',
+      '0',
+    ])
+  })
+
+  it('shows the end of a long journal of each machine', async () => {
+    const lines = Array.from(
+      { length: 500 },
+      (_, i) => `2026-11-21T01:00:00+0000 af-1 airflow[1]: ${'x'.repeat(100)} ${i}`,
+    )
+    await m.fleet.journal(IDS[0], WORKER, lines)
+    const { summary, blocks } = await read(machinesJournal, { unit: WORKER, lines: 200 })
+    expect(summary).toContain('on 3 of 3 machines')
+    expect((blocks[1] as { text: string }).text).toMatch(/ 499$/)
+    expect(blocks[3]).toEqual({ type: 'code', text: '-- No entries --' })
+  })
+
+  it('shows only journals of listed units, and at most 200 lines', async () => {
+    await expect(read(machinesJournal, { unit: 'sshd.service' })).rejects.toThrow('does not list the unit')
+    for (const more of [{ unit: WORKER, lines: 201 }, { unit: '$(id).service' }, { unit: `${WORKER} --flush` }])
+      await expect(read(machinesJournal, more)).rejects.toThrow()
+    expect(m.fleet.commands).toEqual([])
+  })
+
+  it('shows a page that is down beside one that is up', async () => {
+    const [up, sick] = await Promise.all(
+      [200, 503].map((status) => startService((_, __, reply) => void reply.writeHead(status).end('body'))),
+    )
+    const down = await startService(() => {})
+    await down.stop()
+    Object.assign(pages, { cluster: up!.origin, scheduler: sick!.origin, logs: down.origin })
+    await m.close()
+    m = await startMachines({ urls: pages })
+    const { summary, blocks } = await read(machinesUrls)
+    expect(summary).toBe('Down: scheduler, logs. Up: cluster.')
+    expect((blocks[0] as { rows: string[][] }).rows.map((row) => row[2])).toEqual(['200', '503', 'ECONNREFUSED'])
+    await Promise.all([up!.stop(), sick!.stop()])
+  })
+
+  it('quotes whatever a script is given, and takes nothing that Systems Manager would fill in', () => {
+    expect(quote("it's")).toBe(`'it'\\''s'`)
+    for (const text of ['a\nb', 'a\0', '{{ssm:password}}', '\u001b[2J']) expect(() => quote(text)).toThrow(TypeError)
+  })
+})

@@ -1,0 +1,61 @@
+import { createWorld } from '../context.ts'
+import { type Fleet, startFleet } from './fleet.ts'
+import { type Scaling, startScaling } from './scaling.ts'
+
+export const SCHEDULER = 'airflow-scheduler.service'
+export const WORKER = 'airflow-worker.service'
+/** Ids of the machines af-1 to af-3. */
+export const IDS = ['i-0a000001', 'i-0a000002', 'i-0a000003'] as const
+
+/** Three machines of the group `airflow`, one of `staging`, in one account; more settings of the group as given. */
+export async function startMachines(group: object = {}, settings: object = {}) {
+  const fleet: Fleet = await startFleet()
+  const scaling: Scaling = await startScaling('airflow-prod')
+  for (const [i, id] of IDS.entries()) await fleet.add(id, `af-${i + 1}`, { Role: 'airflow' })
+  await fleet.add('i-0b000001', 'staging-1', { Role: 'staging' })
+  for (const id of IDS) for (const unit of [SCHEDULER, WORKER]) await fleet.unit(id, unit)
+  scaling.hold(...IDS)
+  const airflow = {
+    tag: { name: 'Role', value: 'airflow' },
+    autoScalingGroup: 'airflow-prod',
+    units: [SCHEDULER, WORKER],
+    packages: ['numpy', 'pandas'],
+    ...group,
+  }
+  const world = createWorld({
+    secrets: { K: 'local' },
+    connections: {
+      prod: {
+        kind: 'machines',
+        settings: {
+          region: 'us-east-1',
+          endpoint: fleet.endpoint,
+          autoScalingEndpoint: scaling.endpoint,
+          accessKeyIdFrom: 'K',
+          secretAccessKeyFrom: 'K',
+          pollSeconds: 0.005,
+          comeBackSeconds: 0.3,
+          replaceMinutes: 0.005,
+          groups: {
+            airflow,
+            staging: { ...airflow, tag: { name: 'Role', value: 'staging' } },
+            bare: { tag: { name: 'Role', value: 'airflow' } },
+            empty: { tag: { name: 'Role', value: 'nobody' }, units: [WORKER] },
+            elsewhere: { tag: { name: 'Role', value: 'airflow' }, autoScalingGroup: 'gone' },
+          },
+          ...settings,
+        },
+      },
+    },
+  })
+  return {
+    fleet,
+    scaling,
+    world,
+    async close() {
+      await world.close()
+      await Promise.all([fleet.close(), scaling.close()])
+    },
+  }
+}
+export type Machines = Awaited<ReturnType<typeof startMachines>>
