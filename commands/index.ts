@@ -72,7 +72,9 @@ import { copy } from './redshift/copy.ts'
 import { loadErrors } from './redshift/load-errors.ts'
 import { loads } from './redshift/loads.ts'
 import { lockTree } from './redshift/lock-tree.ts'
+import { quarantineRejected } from './redshift/quarantine-rejected.ts'
 import { rebootCluster } from './redshift/reboot-cluster.ts'
+import { rejectedRows } from './redshift/rejected-rows.ts'
 import { tableColumns } from './redshift/table-columns.ts'
 import { terminateSessions as terminateRedshiftSessions } from './redshift/terminate-sessions.ts'
 import { s3 } from './s3/connection.ts'
@@ -139,7 +141,9 @@ export const commands: readonly Command[] = [
   lockTree,
   tableColumns,
   loads,
+  rejectedRows,
   terminateRedshiftSessions,
+  quarantineRejected,
   alterColumns,
   copy,
   rebootCluster,

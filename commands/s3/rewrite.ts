@@ -31,12 +31,18 @@ type Rewrite = Replacement & Readonly<{ bad: readonly BadLine[]; onLine(done: nu
 
 /** Puts the object in its place again without the bad lines. */
 export const rewrite = (client: S3Client, job: Rewrite): Promise<string> =>
-  replace(client, job, async function* () {
-    yield* keptLines(readLines(await open(client, job.ref, job.signal), job.signal), job)
-  })
+  replace(
+    client,
+    job,
+    async function* () {
+      const plain = !isGzip(job.ref.key)
+      yield* keptLines(readLines(await open(client, job.ref, job.signal), job.signal, plain), job)
+    },
+    isGzip(job.ref.key),
+  )
 
 /**
- * Puts other content, gzipped, in the place of an object: streamed, never more than one part in memory, and made
+ * Puts other content, gzipped unless told otherwise, in the place of an object: streamed, never more than one part in memory, and made
  * visible by one last request that holds only for the ETag that was planned. Until then the object is as it was.
  * Returns the new ETag. Throws ObjectChanged if the object was replaced meanwhile.
  */
@@ -44,6 +50,7 @@ export async function replace(
   client: S3Client,
   { ref, original, signal }: Replacement,
   content: () => AsyncIterable<Buffer>,
+  gzip = true,
 ): Promise<string> {
   const { bucket: Bucket, key: Key } = ref
   const { UploadId } = await client.send(
@@ -69,7 +76,7 @@ export async function replace(
     await pipeline(
       content,
       // zlib writes no time into the header (mtime 0): the same lines give the same bytes.
-      isGzip(Key) ? createGzip() : new PassThrough(),
+      gzip ? createGzip() : new PassThrough(),
       async (source: AsyncIterable<Buffer>) => {
         for await (const Body of inParts(source)) {
           const PartNumber = parts.length + 1
