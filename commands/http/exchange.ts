@@ -1,5 +1,6 @@
 import { request as plain } from 'node:http'
 import { request as secure } from 'node:https'
+import { Unanswered } from '../../src/domain/command.ts'
 import { createMask } from '../mask.ts'
 
 /** What came back. `body` is untrusted text, cut to the limit; a redirect is an answer like any other. */
@@ -20,7 +21,7 @@ type Exchange = Readonly<{
 export function exchange({ method, url, body, headers, signal, maxBytes, secret }: Exchange): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) =>
-      reject(new Error(`http: ${method} ${url.href} got no complete answer; it may have taken effect`, { cause }))
+      reject(new Unanswered(`http: ${method} ${url.href} got no complete answer; it may have taken effect`, { cause }))
     const send = url.protocol === 'https:' ? secure : plain
     const sent = body === undefined ? headers : { ...headers, 'content-length': String(Buffer.byteLength(body)) }
     const outgoing = send(url, {

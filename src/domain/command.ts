@@ -110,6 +110,14 @@ export class Refused extends Error {
   override name = 'Refused'
 }
 
+/**
+ * A target was asked for a change and gave no whole answer: it may have landed, or may land yet. A probe that does not
+ * find it is then no proof, so the outcome is unknown.
+ */
+export class Unanswered extends Error {
+  override name = 'Unanswered'
+}
+
 /** Types a command; returns it as it is. */
 export function defineRead<P extends z.ZodObject>(command: ReadCommand<P>): ReadCommand {
   return command as unknown as ReadCommand

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
-import { type ChangeCommand, Check, Finding, Refused, type RunContext } from '../domain/command.ts'
+import { type ChangeCommand, Check, Finding, Refused, type RunContext, Unanswered } from '../domain/command.ts'
 import { freezeSentence } from '../domain/freeze.ts'
 import { type Incident, isOver, type Proposal, proposalOf } from '../domain/incident.ts'
 import { digest, type Plan, type Subject } from '../domain/plan.ts'
@@ -133,6 +133,8 @@ export function createRun(
     for (const s of Object.keys(finished)) finished[s] = before?.run?.steps[s]?.result ?? undefined
     let current: string | null = null
     let fence: Fenced | null = null
+    /** Whether what was under way was left without an answer; true until the run itself has said how it broke. */
+    let cut = true
 
     const checkpoint = async (ruling: (i: Incident) => ReturnType<typeof rule.startStep>) => {
       const stored = await transact(bench, id, ruling)
@@ -172,14 +174,21 @@ export function createRun(
         bench,
         proposal.requestedAt,
         (command.runMinutes ?? RUN_MINUTES) * 60_000,
-        async (ctx) =>
-          command.run(plan, {
-            ...ctx,
-            signal: AbortSignal.any([ctx.signal, stop.signal]),
-            step,
-            progress: (done, total, note = '') =>
-              void pulse.progress(id, proposal.id, { done, total, note }).catch(onError),
-          }),
+        async (ctx) => {
+          const signal = AbortSignal.any([ctx.signal, stop.signal])
+          try {
+            return await command.run(plan, {
+              ...ctx,
+              signal,
+              step,
+              progress: (done, total, note = '') =>
+                void pulse.progress(id, proposal.id, { done, total, note }).catch(onError),
+            })
+          } catch (error) {
+            cut = signal.aborted || error instanceof Unanswered
+            throw error
+          }
+        },
       )
       const checks = await verify(command, plan, proposal)
       const helped = checks.every((c) => c.ok)
@@ -202,9 +211,12 @@ export function createRun(
       // Refused is thrown before the effect; anything else may have left one behind.
       const broken = error instanceof Refused ? null : (current as string | null)
       const finding = broken ? await look(command, plan, broken, proposal) : null
-      if (finding && (finding.landed === 'cannot_tell' || (finding.landed === 'yes' && !wasCancelled))) {
+      // What got no answer may land later: that it is not there yet proves nothing.
+      const pending = finding?.landed === 'no' && cut
+      if (finding && (finding.landed === 'cannot_tell' || pending || (finding.landed === 'yes' && !wasCancelled))) {
+        const message = `${broken} broke: ${why}.${pending ? ' It was under way and may still land.' : ''}`
         await transact(bench, id, (i) =>
-          rule.loseTrack(i, proposal.id, `${broken} broke: ${why}`, [{ ...finding, step: broken! }]),
+          rule.loseTrack(i, proposal.id, message.replace('..', '.'), [{ ...finding, step: broken! }]),
         )
         return 'unknown'
       }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { Unanswered } from '../../src/domain/command.ts'
 import { verifyChain } from '../../src/domain/event.ts'
 import { incidentId } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
@@ -108,6 +109,35 @@ describe('a run', () => {
       expect(await w.free()).toBe(false)
     },
   )
+
+  it('whose request got no answer is of unknown outcome, though the probe finds nothing yet', async () => {
+    w.lamp.work = async () => {
+      throw new Unanswered('the connection broke')
+    }
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first', landed: 'no' }] } })
+    expect((await w.state(id)).run?.message).toBe(
+      'first broke: the connection broke. It was under way and may still land.',
+    )
+    expect(await w.free()).toBe(false)
+  })
+
+  it('that is cancelled while it waits for an answer is of unknown outcome: what it asked for may still land', async () => {
+    const reached = Promise.withResolvers<void>()
+    w.lamp.work = (_step, ctx) =>
+      new Promise((_, fail) => {
+        ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason))
+        reached.resolve()
+      })
+    await w.decide(id)
+    const running = w.runner('w1').run(id, 'p1')
+    await reached.promise
+    await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })
+    await running
+    expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first', landed: 'no' }] } })
+    expect(await w.free()).toBe(false)
+  })
 
   it('that takes longer than its command allows is stopped, and its step is probed', async () => {
     w.lamp.limit = 0.001
