@@ -50,6 +50,8 @@ const BOT_ROUND = 2000
 const WORKER_ROUND = 1000
 /** How often a process looks whether Redis still has everything, in milliseconds. */
 const WATCH_ROUND = 1000
+/** A dead worker's job is free again after at most one and a half times this, in milliseconds; the journal says what is left of it. */
+const STALLED_AFTER = 10_000
 
 /** Calls `work` again and again with a pause between, until aborted. */
 async function rounds(pause: number, signal: AbortSignal, work: () => Promise<unknown>, log: Log): Promise<void> {
@@ -206,7 +208,8 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
         throw err
       })
     const concurrency = { read: 8, run: 4 }
-    const workers = createWorkers({ connect: () => deps.connect(true), onJob: logged, onError, concurrency })
+    const connect = () => deps.connect(true)
+    const workers = createWorkers({ connect, onJob: logged, onError, concurrency, stalledAfter: STALLED_AFTER })
     closing.add('workers', () => workers.close())
     const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
     const ticking = rounds(WORKER_ROUND, halt.signal, createWorkerTick({ journal, bell, pulse, onError }), log)
