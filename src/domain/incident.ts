@@ -240,9 +240,16 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
         voided: p.voided + 1,
         previous: p.subject,
         grant: null,
-        decisions: [],
+        // Whoever approved what does not run any more still stands on its card.
         ...(event.subject && event.digest
-          ? { status: 'open', subject: event.subject, digest: event.digest, plannedAt: at, reminded: false }
+          ? {
+              status: 'open',
+              subject: event.subject,
+              digest: event.digest,
+              decisions: [],
+              plannedAt: at,
+              reminded: false,
+            }
           : { status: 'refused', endedAt: at }),
       }))
     case 'run.started':
