@@ -1,13 +1,15 @@
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
+import { CRASH } from './crash.ts'
 import { PARTS } from './parts.ts'
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string' }, replay: { type: 'string' }, part: { type: 'string' } },
 })
 const say = (text: string) => process.stdout.write(`${text}\n`)
-const parts = PARTS.filter((p) => values.part === undefined || p.name === values.part)
-if (parts.length === 0) throw new Error(`--part is one of ${PARTS.map((p) => p.name).join(', ')}`)
+const all = [...PARTS, CRASH]
+const parts = all.filter((p) => values.part === undefined || p.name === values.part)
+if (parts.length === 0) throw new Error(`--part is one of ${all.map((p) => p.name).join(', ')}`)
 say(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? 'unknown CPU'}`)
 for (const part of parts) {
   const from = values.replay === undefined ? 1 : Number(values.replay)
@@ -31,6 +33,6 @@ for (const part of parts) {
     process.exit(1)
   }
   const seconds = (performance.now() - start) / 1000
-  say(`${part.name}: ${seeds} ${part.unit}, no violation, ${Math.round(seeds / seconds)} a second`)
+  say(`${part.name}: ${seeds} ${part.unit}, no violation, ${Number((seeds / seconds).toPrecision(3))} a second`)
 }
 process.exit(0)

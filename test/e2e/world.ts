@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path'
 import { Redis } from 'ioredis'
 import type { Entry } from '../../src/domain/event.ts'
 import { createSandboxSlack } from '../../src/sandbox/slack/server.ts'
+import type { Workspace } from '../../src/sandbox/slack/workspace.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const PATIENCE = 20_000
@@ -40,6 +41,14 @@ type Options = {
   rateLimit?: boolean
   /** As the users of docs/redis.acl instead of one that may do everything. */
   acl?: boolean
+  /** Of Slack; the default one if not given. */
+  workspace?: Workspace
+  /** Names of channels that playbooks use, beside the default one. */
+  channels?: Record<string, string>
+  /** Arguments for Node before the program, such as `--import`; the process then has a channel to its parent. */
+  node?: readonly string[]
+  /** Told of the bot and the worker as soon as they are spawned, before they are up. */
+  spawned?: (role: 'bot' | 'worker', child: ChildProcess) => void
 }
 
 async function freePort(): Promise<number> {
@@ -62,9 +71,17 @@ export async function startWorld(options: Options) {
   }
   const output: string[] = []
 
-  async function start(command: string, args: string[], env: NodeJS.ProcessEnv, ready: string): Promise<ChildProcess> {
-    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  async function start(
+    command: string,
+    args: string[],
+    env: NodeJS.ProcessEnv,
+    ready: string,
+    spawned: (child: ChildProcess) => void = () => {},
+  ): Promise<ChildProcess> {
+    const ipc = options.node && command === process.execPath ? (['ipc'] as const) : []
+    const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'pipe', ...ipc] })
     stack.push(() => end(child, 'SIGKILL'))
+    spawned(child)
     await new Promise<void>((up, fail) => {
       let said = ''
       const hear = (chunk: Buffer) => {
@@ -120,6 +137,7 @@ export async function startWorld(options: Options) {
       botToken: tokens.SLACK_BOT_TOKEN,
       appToken: tokens.SLACK_APP_TOKEN,
       faults: { rateLimit: options.rateLimit ?? false },
+      ...(options.workspace ? { workspace: options.workspace } : {}),
       ...(mode === 'http' ? { requestUrl: `http://127.0.0.1:${botPort}/slack/events` } : {}),
     })
     stack.push(() => sandbox.close())
@@ -147,7 +165,7 @@ export async function startWorld(options: Options) {
       const file = join(folder, `keyturn-${files++}.yaml`)
       const config = {
         http: { port },
-        slack: { mode, apiUrl: sandbox.apiUrl, channels: { default: CHANNEL } },
+        slack: { mode, apiUrl: sandbox.apiUrl, channels: { ...options.channels, default: CHANNEL } },
         playbooks: { directory: join(folder, 'playbooks') },
         sources: { alertmanager: { kind: 'alertmanager', auth: { bearerFrom: 'ALERTS_TOKEN' } } },
         connections: options.connections,
@@ -163,7 +181,13 @@ export async function startWorld(options: Options) {
     }
     const config = await writeConfig(botPort)
     const startProcess = (role: 'bot' | 'worker', file = config) =>
-      start(process.execPath, [join(ROOT, 'src/main.ts'), role, '--config', file], environment[role], `${role} is up`)
+      start(
+        process.execPath,
+        [...(options.node ?? []), join(ROOT, 'src/main.ts'), role, '--config', file],
+        environment[role],
+        `${role} is up`,
+        (child) => options.spawned?.(role, child),
+      )
     let worker = await startProcess('worker')
     let bot = await startProcess('bot')
 

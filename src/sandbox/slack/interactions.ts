@@ -66,6 +66,7 @@ export function createInteractions(deps: {
       status: answer.status,
       error: answer.error,
       args: payload,
+      ...(typeof answer.body === 'object' && answer.body !== null ? { response: answer.body as Json } : {}),
     })
     return { ...answer, seen }
   }
