@@ -186,6 +186,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
       commands: deps.commands,
       playbooks: new Map(deps.playbooks.map((p) => [p.id, p])),
       connections: config.connections,
+      policy: config.policy,
       secret: secrets.secret,
       strike: secrets.strike,
       lastFreeze: async () => (await freezeFile(config.freezeFile)) ?? (await freezer.last()),
@@ -194,7 +195,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     const gather = createGather(bench)
     const propose = createPropose(bench)
     const { publicKey, worker } = deps
-    const { run, probe } = createRun({ ...bench, policy: config.policy, publicKey, worker, onError })
+    const { run, probe } = createRun({ ...bench, publicKey, worker, onError })
     const onJob = async (job: Job, lastTry: boolean) => {
       log.info({ job }, 'job taken')
       if (job.kind === 'evidence') await gather(job.incident, job.step, lastTry)

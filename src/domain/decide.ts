@@ -30,12 +30,15 @@ import { allow, type Ruling, refuse } from './rule.ts'
 export function planReady(
   incident: Incident,
   id: string,
-  result: { subject: Subject } | { refused: string } | { failed: string },
+  result: { subject: Subject } | { refused: string; window?: string } | { failed: string },
 ): Ruling {
   const proposal = proposalOf(incident, id)
   if (!proposal) return refuse('no_such_proposal')
   if (proposal.status !== 'planning') return allow()
-  if ('refused' in result) return allow({ type: 'plan.refused', proposal: id, reason: result.refused })
+  if ('refused' in result) {
+    const { refused: reason, window } = result
+    return allow({ type: 'plan.refused', proposal: id, reason, ...(window === undefined ? {} : { window }) })
+  }
   if ('failed' in result) return allow({ type: 'plan.failed', proposal: id, error: result.failed })
   return allow({ type: 'plan.made', proposal: id, subject: result.subject, digest: digest(result.subject) })
 }

@@ -33,9 +33,12 @@ export const Happening = z.discriminatedUnion('type', [
     params,
     by: by.nullable(),
     resumes: z.object({ proposal: z.string(), done: z.array(z.string()) }).nullable(),
+    /** The freeze window that somebody asks to override. */
+    override: z.string().optional(),
   }),
   on('plan.made', { proposal, subject: Subject, digest: z.string() }),
-  on('plan.refused', { proposal, reason: z.string() }),
+  /** `window`: it falls into this freeze window, which can be overridden. */
+  on('plan.refused', { proposal, reason: z.string(), window: z.string().optional() }),
   on('plan.failed', { proposal, error: z.string() }),
   on('proposal.decided', { decision: SignedDecision }),
   on('proposal.granted', { grant: Grant }),

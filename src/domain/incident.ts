@@ -49,12 +49,16 @@ export type Proposal = {
   requestedBy: By | null
   requestedAt: string
   resumes: { proposal: string; done: string[] } | null
+  /** The freeze window that it overrides. */
+  override: string | null
   /** When the current plan was made; the decision's time limit counts from here. */
   plannedAt: string | null
   subject: Subject | null
   digest: string | null
   /** Why the plan was refused, failed or voided, or why the proposal was withdrawn. */
   note: string
+  /** The freeze window that its plan falls into, so that it was refused. */
+  window: string | null
   /** How often the world had moved and the plan was made anew. */
   voided: number
   /** What was approved before the world moved, so that people can see the difference. */
@@ -126,9 +130,9 @@ export const proposalOf = (incident: Incident, id: string): Proposal | null =>
 export const proposalsOf = (incident: Incident, step: string): Proposal[] =>
   incident.proposals.filter((p) => p.step === step)
 
-/** The command's risk as the incident's own playbook has it; high when it is not known. */
+/** The command's risk as the incident's own playbook has it; high when it is not known, or overrides a freeze window. */
 export const riskOf = (incident: Incident, proposal: Proposal): Risk =>
-  stepOf(incident, proposal.step)?.call?.risk ?? 'high'
+  proposal.override === null ? (stepOf(incident, proposal.step)?.call?.risk ?? 'high') : 'high'
 
 /**
  * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
@@ -196,10 +200,12 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
         requestedBy: event.by,
         requestedAt: at,
         resumes: event.resumes,
+        override: event.override ?? null,
         plannedAt: null,
         subject: null,
         digest: null,
         note: '',
+        window: null,
         voided: 0,
         previous: null,
         decisions: [],
@@ -218,7 +224,12 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
         plannedAt: at,
       }))
     case 'plan.refused':
-      return change(incident, event.proposal, () => ({ status: 'refused', note: event.reason, endedAt: at }))
+      return change(incident, event.proposal, () => ({
+        status: 'refused',
+        note: event.reason,
+        window: event.window ?? null,
+        endedAt: at,
+      }))
     case 'plan.failed':
       return change(incident, event.proposal, () => ({ status: 'plan_failed', note: event.error, endedAt: at }))
     case 'proposal.decided':

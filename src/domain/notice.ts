@@ -1,7 +1,7 @@
 import type { Alert } from './alert.ts'
 import type { Happening } from './event.ts'
-import { type Incident, isOver, nextRung, slotValues, stepOf } from './incident.ts'
-import { type Call, fill, type Playbook } from './playbook.ts'
+import { type Incident, isOver, nextRung, proposalsOf, slotValues, stepOf } from './incident.ts'
+import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 
 /** What the first alert of an incident decides for good. */
@@ -94,11 +94,14 @@ export function request(
     step: string
     params: Record<string, never> | Parameters<typeof fill>[2]
     by: { user: string; name: string }
+    /** The freeze window that the last plan of this step was refused for. */
+    override?: string
   },
 ): Ruling {
   const step = stepOf(incident, intent.step)
   if (!step) return refuse('no_such_step')
   if (!step.call) return refuse('step_prose')
+  if (intent.override !== undefined) return overriding(incident, step, intent.override, intent.by)
   const { params, missing } = fill(step.call, slotValues(incident), intent.params)
   if (missing.length > 0) return refuse('params_invalid')
   if (step.call.effect === 'read') {
@@ -117,5 +120,22 @@ export function request(
     params,
     by: intent.by,
     resumes: null,
+  })
+}
+
+/** The same plan once more, in spite of the freeze window that it was refused for. */
+function overriding(incident: Incident, step: Step, window: string, by: { user: string; name: string }): Ruling {
+  const last = proposalsOf(incident, step.id).at(-1)
+  if (incident.resolvedAt !== null) return refuse('incident_resolved')
+  if (last?.status !== 'refused' || last.window !== window) return refuse('not_in_window')
+  const { params, resumes } = last
+  return allow({
+    type: 'proposal.requested',
+    proposal: nextProposalId(incident),
+    step: step.id,
+    params: params as Record<string, never>,
+    by,
+    resumes,
+    override: window,
   })
 }

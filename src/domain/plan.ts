@@ -44,6 +44,8 @@ export const Subject = z.object({
   requestedAt: z.iso.datetime(),
   /** Set when the run continues one whose end was not known: the steps that it will not do again. */
   resumes: z.object({ proposal: z.string(), done: z.array(z.string()) }).nullable(),
+  /** The freeze window that is overridden, if one is. */
+  override: z.string().optional(),
 })
 export type Subject = z.infer<typeof Subject>
 

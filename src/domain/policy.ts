@@ -2,6 +2,7 @@ import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import type { Risk } from './command.ts'
 import type { Reason } from './reason.ts'
+import { FreezeWindow } from './window.ts'
 
 /** Whether this is an Ed25519 public key: SPKI in base64. */
 function isEd25519(base64: string): boolean {
@@ -48,6 +49,8 @@ export const Policy = z.strictObject({
       z.string().refine(isEd25519, 'is not the public half of a pair of keys, as `keyturn keys` prints it'),
     )
     .default({}),
+  /** When some changes are refused, unless two people override it with a reason. */
+  freezeWindows: z.array(FreezeWindow).default([]),
   /** How many humans must approve, by the command's risk. */
   quorum: z
     .strictObject({

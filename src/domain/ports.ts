@@ -119,6 +119,8 @@ export type Handlers = Readonly<{
     step: string
     params: ParamValues
     person: Person
+    /** The freeze window to override. */
+    override?: string
   }): Promise<{ ok: true } | { ok: false; reason: Reason; ask?: Field[]; errors?: Record<string, string> }>
   cancel(intent: { incident: string; proposal: string; person: Person }): Promise<Answer>
   settle(intent: {

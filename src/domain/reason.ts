@@ -20,6 +20,7 @@ const SENTENCES = {
   no_such_step: 'The playbook has no such step.',
   not_frozen: 'Nothing is frozen.',
   not_an_approver: 'You are not an approver here.',
+  not_in_window: 'The last plan of this step was not refused for that freeze window.',
   not_offered_yet: 'The step before this one has not run yet.',
   not_open: 'This proposal is not waiting for a decision.',
   not_running: 'This run is not going on.',

@@ -59,7 +59,8 @@ export function createHandlers(deps: {
       const incident = await journal.load(intent.incident)
       if (!incident) return { ok: false, reason: 'no_such_incident' }
       const call = stepOf(incident, intent.step)?.call
-      if (call) {
+      const { override } = intent
+      if (call && override === undefined) {
         const { params, missing } = fill(call, slotValues(incident), intent.params)
         if (missing.length > 0) return { ok: false, reason: 'params_invalid', ask: missing }
         const errors = deps.faultsOf(call.command, params)
@@ -67,7 +68,9 @@ export function createHandlers(deps: {
         if (Object.keys(errors).length > 0) return { ok: false, reason: 'params_invalid', errors, ask }
       }
       const by = { user: intent.person.user, name: intent.person.name }
-      const result = await act(intent.incident, (i) => request(i, { step: intent.step, params: intent.params, by }))
+      const result = await act(intent.incident, (i) =>
+        request(i, { step: intent.step, params: intent.params, by, ...(override === undefined ? {} : { override }) }),
+      )
       return result.ok ? { ok: true } : result
     },
     async cancel(intent) {

@@ -4,7 +4,7 @@ import { type ChangeCommand, Check, Finding, Refused, type RunContext, Unanswere
 import { freezeSentence } from '../domain/freeze.ts'
 import { type Incident, isOver, type Proposal, proposalOf } from '../domain/incident.ts'
 import { digest, type Plan, type Subject } from '../domain/plan.ts'
-import { approverNames, type Policy } from '../domain/policy.ts'
+import { approverNames } from '../domain/policy.ts'
 import type { Holder } from '../domain/ports.ts'
 import { type Reason, sentence } from '../domain/reason.ts'
 import * as rule from '../domain/run.ts'
@@ -38,7 +38,7 @@ class Fenced extends Error {
 
 /** Runs what was granted: exactly that, and at most once. */
 export function createRun(
-  bench: Workbench & { policy: Policy; publicKey: KeyObject; worker: string; onError: (error: unknown) => void },
+  bench: Workbench & { publicKey: KeyObject; worker: string; onError: (error: unknown) => void },
 ) {
   const { journal, locks, pulse, worker, onError } = bench
 
@@ -52,7 +52,7 @@ export function createRun(
     let view: rule.WorkerView
     try {
       const { playbook, command } = ownCall(bench, incident, proposal.step)
-      const risk = command.effect === 'read' ? 'high' : (command as ChangeCommand).risk
+      const risk = command.effect === 'read' || proposal.override !== null ? 'high' : (command as ChangeCommand).risk
       view = {
         publicKey: bench.publicKey,
         policy: bench.policy,

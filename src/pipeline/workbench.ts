@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ChangeCommand, Command, ReadContext } from '../domain/command.ts'
+import { type ChangeCommand, type Command, type ReadContext, Refused } from '../domain/command.ts'
 import type { Freeze } from '../domain/freeze.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import { stepOf } from '../domain/incident.ts'
 import { Plan, type Subject } from '../domain/plan.ts'
 import type { Playbook } from '../domain/playbook.ts'
+import type { Policy } from '../domain/policy.ts'
 import type { Clock, Journal, Locks, Pulse } from '../domain/ports.ts'
+import { windowOf } from '../domain/window.ts'
 import { type ConnectionConfig, createContext } from './context.ts'
 import type { Ids } from './transact.ts'
 
@@ -22,6 +24,7 @@ export type Workbench = Readonly<{
   commands: ReadonlyMap<string, Versioned>
   playbooks: ReadonlyMap<string, Playbook>
   connections: Readonly<Record<string, ConnectionConfig>>
+  policy: Policy
   secret: (environmentVariable: string) => string
   /** Takes known secrets out of a text; everything that a command says goes through it before it is stored. */
   strike: (text: string) => string
@@ -37,6 +40,18 @@ export const READ_DEADLINE = 60_000
 /** The worker's copy of the playbook does not say what the incident's copy says. */
 export class PlaybookDiffers extends Error {
   override name = 'PlaybookDiffers'
+}
+
+/** The change falls into a freeze window of the policy, and nobody has asked to override that one. */
+export class InWindow extends Refused {
+  override name = 'InWindow'
+  readonly window: string
+  constructor(window: string) {
+    super(
+      `This falls into the freeze window “${window}”. Ask again after it, or override it: two approvers, each with a reason.`,
+    )
+    this.window = window
+  }
 }
 
 /** The call of an incident's step by the worker's own playbook. Throws PlaybookDiffers when they do not agree. */
@@ -101,6 +116,9 @@ export async function makeSubject(bench: Workbench, incident: Incident, proposal
   return withContext(bench, proposal.requestedAt, READ_DEADLINE, async (ctx, environment) => {
     // Through JSON, since that is what is stored, shown and compared.
     const plan = Plan.parse(struck(bench, await (command as ChangeCommand).plan(params, ctx)))
+    const doing = { command: command.id, environment: environment(), params }
+    const window = windowOf(bench.policy.freezeWindows, doing, bench.clock())
+    if (window && window.name !== proposal.override) throw new InWindow(window.name)
     return {
       incident: incident.id,
       proposal: proposal.id,
@@ -108,11 +126,12 @@ export async function makeSubject(bench: Workbench, incident: Incident, proposal
       step: proposal.step,
       command: { id: command.id, version },
       params: proposal.params,
-      environment: environment(),
+      environment: doing.environment,
       plan,
       requestedBy: proposal.requestedBy?.user ?? null,
       requestedAt: proposal.requestedAt,
       resumes: proposal.resumes,
+      ...(proposal.override === null ? {} : { override: proposal.override }),
     }
   })
 }

@@ -7,6 +7,7 @@ export const ACTIONS = {
   approve: 'keyturn:approve',
   reject: 'keyturn:reject',
   request: 'keyturn:request',
+  override: 'keyturn:override',
   cancel: 'keyturn:cancel',
   done: 'keyturn:settle_done',
   resume: 'keyturn:settle_resume',
@@ -28,7 +29,7 @@ export const CALLBACK_PATTERN = /^keyturn:/
 /** What a pressed button asks for. */
 export type Press =
   | { kind: 'decide'; verdict: 'approve' | 'reject'; incident: string; proposal: string; digest: string }
-  | { kind: 'request'; incident: string; step: string }
+  | { kind: 'request'; incident: string; step: string; override?: string }
   | { kind: 'cancel'; incident: string; proposal: string }
   | { kind: 'settle'; choice: 'done' | 'resume' | 'abandon'; incident: string; proposal: string }
   | { kind: 'freeze'; verb: 'freeze' | 'thaw' }
@@ -36,6 +37,7 @@ export type Press =
 const name = z.string().min(1).max(500)
 const OnDigest = z.strictObject({ i: name, p: name, d: name })
 const OnStep = z.strictObject({ i: name, s: name })
+const OnWindow = z.strictObject({ i: name, s: name, w: name })
 const OnProposal = z.strictObject({ i: name, p: name })
 
 /** The action id and the value (at most 2,000 characters) of the button that asks for this. */
@@ -51,7 +53,9 @@ export function writePress(press: Press): { action_id: string; value: string } {
     case 'decide':
       return button(ACTIONS[press.verdict], { i, p: press.proposal, d: press.digest })
     case 'request':
-      return button(ACTIONS.request, { i, s: press.step })
+      return press.override === undefined
+        ? button(ACTIONS.request, { i, s: press.step })
+        : button(ACTIONS.override, { i, s: press.step, w: press.override })
     case 'cancel':
       return button(ACTIONS.cancel, { i, p: press.proposal })
     case 'settle':
@@ -72,6 +76,10 @@ export function readPress(actionId: string, value: string | undefined): Press | 
     case ACTIONS.request: {
       const v = parse(OnStep)
       return v && { kind: 'request', incident: v.i, step: v.s }
+    }
+    case ACTIONS.override: {
+      const v = parse(OnWindow)
+      return v && { kind: 'request', incident: v.i, step: v.s, override: v.w }
     }
     case ACTIONS.cancel: {
       const v = parse(OnProposal)

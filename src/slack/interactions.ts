@@ -154,12 +154,12 @@ export function listen(
   }
 
   async function onRequest(press: Extract<Press, { kind: 'request' }>, click: Click, ack: Ack): Promise<void> {
-    const { incident: id, step } = press
+    const { incident: id, step, override } = press
     const state = { kind: 'params' as const, incident: id, step, origin: originOf(click) }
     const incident = await handlers.load(id)
     if (!incident) return refuse(click, ack, 'no_such_incident')
     const call = stepOf(incident, step)?.call
-    if (call && fill(call, slotValues(incident)).missing.length > 0)
+    if (call && override === undefined && fill(call, slotValues(incident)).missing.length > 0)
       return ask(click, ack, async (person) => {
         const answer = await handlers.request({ incident: id, step, params: {}, person })
         if (answer.ok) return modals.notice('It was asked for; the answer comes in the thread.')
@@ -167,7 +167,8 @@ export function listen(
       })
     const looked = await people.lookUp(click.user)
     if (!looked.ok) return refuse(click, ack, looked.reason)
-    const answer = await handlers.request({ incident: id, step, params: {}, person: looked.person })
+    const asked = { incident: id, step, params: {}, person: looked.person }
+    const answer = await handlers.request(override === undefined ? asked : { ...asked, override })
     if (answer.ok) return ack()
     if (!answer.ask?.length) return refuse(click, ack, answer.reason)
     // The alert filled every slot, with something that the command does not take.

@@ -33,11 +33,11 @@ const keys = generateKeyPairSync('ed25519')
 /** Olf is no approver in Slack, and keeps a key for the terminal; so does Ada. */
 export const atTerminal = { ada: generateKeyPairSync('ed25519'), olf: generateKeyPairSync('ed25519') }
 const spki = (key: KeyObject) => key.export({ format: 'der', type: 'spki' }).toString('base64')
-export const policy = Policy.parse({
-  approvers: { data: { users: ['U0ADA', 'U0SAM'] } },
+const POLICY = {
+  approvers: { data: { users: ['U0ADA', 'U0SAM', 'U0EVE'] } },
   defaultApprovers: ['data'],
   breakGlass: { U0ADA: spki(atTerminal.ada.publicKey), U0OLF: spki(atTerminal.olf.publicKey) },
-})
+}
 export const ada: Person = {
   user: 'U0ADA',
   name: 'ada',
@@ -86,7 +86,8 @@ export const alertOf = (patch: Partial<Alert> = {}): Alert => ({
 })
 
 /** Bot and workers in one process, on a real journal, with a lamp of two switches whose behaviour a test sets. */
-export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>) {
+export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>, rules: z.input<typeof Policy> = {}) {
+  const policy = Policy.parse({ ...POLICY, ...rules })
   const client = redis.connect()
   await client.flushall()
   const lamp = {

@@ -66,6 +66,9 @@ export function proposalCard(
       : OVER.includes(p.status)
         ? [notice(p.status === 'plan_failed' ? 'error' : 'warning', `${STATUS[p.status]}. ${p.note}`.trim())]
         : [lines([bold(STATUS[p.status])])]),
+    ...(p.override !== null && p.status === 'open'
+      ? [notice('warning', `This overrides the freeze window “${p.override}”.`)]
+      : []),
     ...(moved && p.previous && p.subject ? [fixed(difference(p.previous, p.subject))] : []),
     ...planBlocks(p),
     facts([
@@ -121,5 +124,18 @@ function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean)
     ]
   }
   const again = OVER.includes(p.status) && incident.resolvedAt === null && stepOf(incident, p.step)
-  return again ? [actions(button('Plan again', { kind: 'request', ...on, step: p.step }))] : []
+  if (!again) return []
+  const ask = { kind: 'request', ...on, step: p.step } as const
+  const override =
+    p.window === null
+      ? []
+      : [
+          button(
+            `Override “${p.window}”`,
+            { ...ask, override: p.window },
+            'danger',
+            'It is planned in spite of the freeze window. Two approvers, each with a reason, must agree before it runs.',
+          ),
+        ]
+  return [actions(button('Plan again', ask), ...override)]
 }
