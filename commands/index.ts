@@ -63,8 +63,10 @@ import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
 import { longestQueries } from './postgres/longest-queries.ts'
 import { terminateSessions } from './postgres/terminate-sessions.ts'
+import { cancelExport } from './rds/cancel-export.ts'
 import { rds } from './rds/connection.ts'
 import { exportTasks } from './rds/export-tasks.ts'
+import { resizeInstance } from './rds/resize-instance.ts'
 import { startExport } from './rds/start-export.ts'
 import { alterColumns } from './redshift/alter-columns.ts'
 import { redshift } from './redshift/connection.ts'
@@ -111,6 +113,8 @@ export const commands: readonly Command[] = [
   setCapacity,
   exportTasks,
   startExport,
+  cancelExport,
+  resizeInstance,
   failedTasks,
   clearTasks,
   taskLog,

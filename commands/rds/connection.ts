@@ -5,15 +5,24 @@ import { awsClient, awsSettings } from '../aws/client.ts'
 
 const Settings = z.strictObject({
   ...awsSettings,
-  /** Every export of this connection goes there, written with this role and encrypted with this key. */
-  bucket: z.string().min(3),
+  /** Every export of this connection goes there, written with this role and encrypted with this key; left out, none starts. */
+  bucket: z.string().min(3).optional(),
   /** RDS takes no prefix with a colon. */
   s3Prefix: z
     .string()
     .regex(/^[^:\\`" ]*$/, 'no colon, backslash, backtick, quote or space')
     .default(''),
-  iamRoleArn: z.string().startsWith('arn:'),
-  kmsKeyId: z.string().min(1),
+  iamRoleArn: z.string().startsWith('arn:').optional(),
+  kmsKeyId: z.string().min(1).optional(),
+  /** The instances that may get another class, and the classes that they may get. */
+  resize: z
+    .strictObject({
+      instances: z.array(z.string().min(1)).default([]),
+      classes: z.array(z.string().regex(/^db\./, 'a class such as db.r6g.large')).default([]),
+    })
+    .prefault({}),
+  /** How often something is looked at that takes RDS minutes. */
+  pollSeconds: z.number().positive().max(300).default(15),
 })
 export type Settings = z.output<typeof Settings>
 

@@ -32,6 +32,11 @@ export const startExport = defineChange({
   }),
   async plan({ connection, name, source: arn, databases }, ctx) {
     const { client, settings } = await ctx.connect(rds, connection)
+    const { bucket, iamRoleArn, kmsKeyId } = settings
+    if (!bucket || !iamRoleArn || !kmsKeyId)
+      throw new Refused(
+        `The connection "${connection}" does not say where exports go. Set bucket, iamRoleArn and kmsKeyId.`,
+      )
     const only = [
       ...new Set(
         databases
@@ -53,10 +58,10 @@ export const startExport = defineChange({
       name: `${name}-${minuteOf(ctx.requestedAt)}`,
       source: arn,
       only,
-      bucket: settings.bucket,
+      bucket,
       prefix: settings.s3Prefix,
-      role: settings.iamRoleArn,
-      key: settings.kmsKeyId,
+      role: iamRoleArn,
+      key: kmsKeyId,
     }
     const tasks = await listTasks(client.reads, ctx.signal)
     await refuseUnlessFree(client.reads, tasks, wanted, source, ctx.signal)

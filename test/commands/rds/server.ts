@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { type Instance, instanceActions } from './instances.ts'
+import { element, escapeXml, Fault } from './wire.ts'
 
 export type Task = {
   ExportTaskIdentifier: string
@@ -18,20 +20,7 @@ export type Task = {
 /** `owner` is the cluster or instance that a snapshot was taken of. */
 export type Stored = { arn: string; owner: string; status: string; created: string }
 
-class Fault extends Error {
-  readonly code: string
-  readonly status: number
-  constructor(code: string, message: string, status = 400) {
-    super(message)
-    this.code = code
-    this.status = status
-  }
-}
-
 const NAMESPACE = 'http://rds.amazonaws.com/doc/2014-10-31/'
-const escapeXml = (text: string) => text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!)
-const element = (name: string, value: string | number | undefined) =>
-  value === undefined ? '' : `<${name}>${escapeXml(String(value))}</${name}>`
 const members = (form: URLSearchParams, name: string) =>
   [...form].filter(([key]) => key.startsWith(`${name}.member.`)).map(([, value]) => value)
 
@@ -42,9 +31,10 @@ const members = (form: URLSearchParams, name: string) =>
 export async function startRds(role: string) {
   const tasks: Task[] = []
   const sources: Stored[] = []
+  const instances: Instance[] = []
   const calls: URLSearchParams[] = []
   let before: ((form: URLSearchParams) => void) | undefined
-  let lose = false
+  let lose: string | null = null
 
   const need = (form: URLSearchParams, name: string): string => {
     const value = form.get(name)
@@ -59,6 +49,15 @@ export async function startRds(role: string) {
     ].join('')
 
   const actions: Record<string, (form: URLSearchParams) => string> = {
+    ...instanceActions(instances),
+    CancelExportTask(form) {
+      const name = need(form, 'ExportTaskIdentifier')
+      const task = tasks.find((one) => one.ExportTaskIdentifier === name)
+      if (!task) throw new Fault('ExportTaskNotFound', `Export task ${name} not found.`, 404)
+      if (!isRunning(task)) throw new Fault('InvalidExportTaskStateFault', `${name} is ${task.Status}.`)
+      task.Status = 'CANCELING'
+      return taskXml(task)
+    },
     StartExportTask(form) {
       const name = need(form, 'ExportTaskIdentifier')
       const SourceArn = need(form, 'SourceArn')
@@ -98,6 +97,8 @@ export async function startRds(role: string) {
       if (name && found.length === 0) throw new Fault('ExportTaskNotFound', `Export task ${name} not found.`, 404)
       const from = Number(form.get('Marker') ?? 0)
       const page = found.slice(from, from + size).map((t) => `<ExportTask>${taskXml(t)}</ExportTask>`)
+      // A cancel takes a look.
+      for (const t of found) if (name && t.Status === 'CANCELING') t.Status = 'CANCELED'
       const more = found.length > from + size ? element('Marker', from + size) : ''
       return `<ExportTasks>${page.join('')}</ExportTasks>${more}`
     },
@@ -137,8 +138,8 @@ export async function startRds(role: string) {
       if (!handle) throw new Fault('InvalidAction', `The action ${action} is not valid.`)
       before?.(form)
       const result = handle(form)
-      if (lose && action === 'StartExportTask') {
-        lose = false
+      if (lose === action) {
+        lose = null
         request.socket.destroy()
         return
       }
@@ -167,16 +168,18 @@ export async function startRds(role: string) {
     on(what: typeof before) {
       before = what
     },
-    /** The next StartExportTask is done, and its reply never comes. */
-    loseNextReply() {
-      lose = true
+    instances,
+    /** The next request of this action is done, and its reply never comes. */
+    loseNextReply(action = 'StartExportTask') {
+      lose = action
     },
     reset() {
       tasks.length = 0
       sources.length = 0
+      instances.length = 0
       calls.length = 0
       before = undefined
-      lose = false
+      lose = null
     },
     async close() {
       server.closeAllConnections()
