@@ -62,6 +62,8 @@ export type ReadContext = Readonly<{
   now(): Date
   /** When this was asked for. The same for a plan and for its making again before the run. */
   requestedAt: Date
+  /** The incident that this is for, and who asked (null: its opening did), for systems that keep a comment. */
+  origin: Readonly<{ incident: string; by: string | null }>
 }>
 
 export type RunContext = ReadContext &

@@ -11,6 +11,7 @@ export function createContext(deps: {
   clock: Clock
   signal: AbortSignal
   requestedAt: string
+  origin: ReadContext['origin']
 }): { ctx: ReadContext; environment(): string; close(): Promise<void> } {
   const opened = new Map<string, { value: Promise<unknown>; close: () => Promise<void> }>()
   const environments = new Set<string>()
@@ -39,6 +40,7 @@ export function createContext(deps: {
       signal: deps.signal,
       now: () => new Date(deps.clock()),
       requestedAt: new Date(deps.requestedAt),
+      origin: deps.origin,
     },
     environment: () => [...environments].sort().join(' + ') || 'none',
     async close() {

@@ -1,7 +1,16 @@
 import { Evidence, type ReadCommand, Refused } from '../domain/command.ts'
 import { allow } from '../domain/rule.ts'
 import { transact } from './transact.ts'
-import { messageOf, ownCall, PlaybookDiffers, READ_DEADLINE, struck, type Workbench, withContext } from './workbench.ts'
+import {
+  askedFor,
+  messageOf,
+  ownCall,
+  PlaybookDiffers,
+  READ_DEADLINE,
+  struck,
+  type Workbench,
+  withContext,
+} from './workbench.ts'
 
 /** Whether trying again could help. */
 export const isFinal = (error: unknown): boolean => error instanceof Refused || error instanceof PlaybookDiffers
@@ -16,8 +25,11 @@ export function createGather(bench: Workbench) {
       const { command } = ownCall(bench, incident, stepId)
       if (command.effect !== 'read') throw new PlaybookDiffers(`${command.id} changes things; it gathers no evidence.`)
       const params = command.params.parse(record.params)
-      const found = await withContext(bench, record.requestedAt, READ_DEADLINE, (ctx) =>
-        (command as ReadCommand).read(params, ctx),
+      const found = await withContext(
+        bench,
+        askedFor(id, { ...record, requestedBy: record.by }),
+        READ_DEADLINE,
+        (ctx) => (command as ReadCommand).read(params, ctx),
       )
       const evidence = Evidence.parse(struck(bench, found))
       await transact(bench, id, (i) =>

@@ -10,6 +10,7 @@ import { type Reason, sentence } from '../domain/reason.ts'
 import * as rule from '../domain/run.ts'
 import { transact } from './transact.ts'
 import {
+  askedFor,
   makeSubject,
   messageOf,
   ownCall,
@@ -172,7 +173,7 @@ export function createRun(
     try {
       const message = await withContext(
         bench,
-        proposal.requestedAt,
+        askedFor(id, proposal),
         (command.runMinutes ?? RUN_MINUTES) * 60_000,
         async (ctx) => {
           const signal = AbortSignal.any([ctx.signal, stop.signal])
@@ -190,7 +191,7 @@ export function createRun(
           }
         },
       )
-      const checks = await verify(command, plan, proposal)
+      const checks = await verify(id, command, plan, proposal)
       const helped = checks.every((c) => c.ok)
       const rest =
         checks.length === 0
@@ -210,7 +211,7 @@ export function createRun(
       const why = wasCancelled ? messageOf(bench, stop.signal.reason) : messageOf(bench, error)
       // Refused is thrown before the effect; anything else may have left one behind.
       const broken = error instanceof Refused ? null : (current as string | null)
-      const finding = broken ? await look(command, plan, broken, proposal) : null
+      const finding = broken ? await look(id, command, plan, broken, proposal) : null
       // What got no answer may land later: that it is not there yet proves nothing.
       const pending = finding?.landed === 'no' && cut
       if (finding && (finding.landed === 'cannot_tell' || pending || (finding.landed === 'yes' && !wasCancelled))) {
@@ -240,9 +241,9 @@ export function createRun(
     return stored.ok ? 'over' : 'unknown'
   }
 
-  async function verify(command: ChangeCommand, plan: Plan, proposal: Proposal): Promise<Check[]> {
+  async function verify(id: string, command: ChangeCommand, plan: Plan, proposal: Proposal): Promise<Check[]> {
     try {
-      return await withContext(bench, proposal.requestedAt, READ_DEADLINE, async (ctx) =>
+      return await withContext(bench, askedFor(id, proposal), READ_DEADLINE, async (ctx) =>
         z.array(Check).parse(struck(bench, await command.verify(plan, ctx))),
       )
     } catch (error) {
@@ -250,9 +251,15 @@ export function createRun(
     }
   }
 
-  async function look(command: ChangeCommand, plan: Plan, step: string, proposal: Proposal): Promise<Finding> {
+  async function look(
+    id: string,
+    command: ChangeCommand,
+    plan: Plan,
+    step: string,
+    proposal: Proposal,
+  ): Promise<Finding> {
     try {
-      return await withContext(bench, proposal.requestedAt, READ_DEADLINE, async (ctx) =>
+      return await withContext(bench, askedFor(id, proposal), READ_DEADLINE, async (ctx) =>
         Finding.parse(struck(bench, await command.probe(plan, step, ctx))),
       )
     } catch (error) {
@@ -288,7 +295,7 @@ export function createRun(
       const findings: (Finding & { step: string })[] = []
       for (const [step] of begun) {
         const finding = command
-          ? await look(command, subject.plan as Plan, step, proposal)
+          ? await look(id, command, subject.plan as Plan, step, proposal)
           : ({ landed: 'cannot_tell', detail: 'This worker does not know the command.' } as const)
         findings.push({ ...finding, step })
       }

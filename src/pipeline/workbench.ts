@@ -67,17 +67,26 @@ export function ownCall(bench: Workbench, incident: Incident, stepId: string) {
   return { playbook: own, call, ...versioned }
 }
 
+/** When and where something was asked for, and by whom. */
+export type Asked = Readonly<{ requestedAt: string; origin: ReadContext['origin'] }>
+
+/** What a context says of where a proposal or a look came from. */
+export const askedFor = (
+  incident: string,
+  { requestedAt, requestedBy }: Pick<Proposal, 'requestedAt' | 'requestedBy'>,
+): Asked => ({ requestedAt, origin: { incident, by: requestedBy?.name ?? null } })
+
 /** Calls `work` with a context that ends at the deadline or when the worker stops; closes what it opened. */
 export async function withContext<T>(
   bench: Workbench,
-  requestedAt: string,
+  asked: Asked,
   deadline: number,
   work: (ctx: ReadContext, environment: () => string) => Promise<T>,
 ): Promise<T> {
   const over = new AbortController()
   const timeout = AbortSignal.timeout(deadline)
   const signal = AbortSignal.any([bench.signal, timeout, over.signal])
-  const context = createContext({ ...bench, signal, requestedAt })
+  const context = createContext({ ...bench, signal, ...asked })
   try {
     const late = delay(deadline + 1000, undefined, { signal: over.signal }).then(() => {
       throw new Error(`no answer within ${deadline / 1000} s`)
@@ -113,7 +122,7 @@ export async function makeSubject(bench: Workbench, incident: Incident, proposal
   const { playbook, command, version } = ownCall(bench, incident, proposal.step)
   if (command.effect === 'read') throw new PlaybookDiffers(`${command.id} reads; there is nothing to plan.`)
   const params = command.params.parse(proposal.params)
-  return withContext(bench, proposal.requestedAt, READ_DEADLINE, async (ctx, environment) => {
+  return withContext(bench, askedFor(incident.id, proposal), READ_DEADLINE, async (ctx, environment) => {
     // Through JSON, since that is what is stored, shown and compared.
     const plan = Plan.parse(struck(bench, await (command as ChangeCommand).plan(params, ctx)))
     const doing = { command: command.id, environment: environment(), params }

@@ -54,6 +54,7 @@ export function createWorld(options: WorldOptions) {
     signal,
     now,
     requestedAt,
+    origin: { incident: 'e3b0c44298fc-1', by: 'Ona' },
   })
 
   /** A run's context over one plan, and what was recorded. A step that is not in the plan or runs twice throws. */
