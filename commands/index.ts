@@ -15,6 +15,9 @@ import { setPoolSlots } from './airflow/set-pool-slots.ts'
 import { taskDurations } from './airflow/task-durations.ts'
 import { taskLog } from './airflow/task-log.ts'
 import { triggerRun } from './airflow/trigger-run.ts'
+import { alertmanager } from './alertmanager/connection.ts'
+import { silence } from './alertmanager/silence.ts'
+import { silences } from './alertmanager/silences.ts'
 import { cloudformation } from './cloudformation/connection.ts'
 import { rollBack } from './cloudformation/roll-back.ts'
 import { cloudformationStack } from './cloudformation/stack.ts'
@@ -58,6 +61,10 @@ import { machinesUnits } from './machines/units.ts'
 import { machinesUrls } from './machines/urls.ts'
 import { network } from './network/connection.ts'
 import { reachability } from './network/reachability.ts'
+import { acknowledge } from './pagerduty/acknowledge.ts'
+import { pagerduty } from './pagerduty/connection.ts'
+import { incident as pagerdutyIncident } from './pagerduty/incident.ts'
+import { resolve as pagerdutyResolve } from './pagerduty/resolve.ts'
 import { blockingSessions } from './postgres/blocking-sessions.ts'
 import { cancelQuery } from './postgres/cancel-query.ts'
 import { postgres } from './postgres/connection.ts'
@@ -102,6 +109,11 @@ export const commands: readonly Command[] = [
   operate,
   bulk,
   reachability,
+  silences,
+  silence,
+  pagerdutyIncident,
+  acknowledge,
+  pagerdutyResolve,
   scriptRun,
   findMalformedJson,
   quarantineRecords,
@@ -172,6 +184,8 @@ export const connectionKinds: readonly ConnectionKind[] = [
   postgres as ConnectionKind,
   http as ConnectionKind,
   network as ConnectionKind,
+  alertmanager as ConnectionKind,
+  pagerduty as ConnectionKind,
   script as ConnectionKind,
   s3 as ConnectionKind,
   dynamodb as ConnectionKind,

@@ -1,20 +1,13 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { Value } from '../values.ts'
+import { BaseUrl, secureFor } from './base.ts'
 import { Graphql } from './document.ts'
 import { type Answer, exchange } from './exchange.ts'
 import { danglingNames, List, Operation } from './operations.ts'
 
 export const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const
 export type Method = (typeof METHODS)[number]
-
-const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
-
-/** The base that every request stays within: an origin and a path, nothing else. */
-const BaseUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
-  const url = new URL(text)
-  return !url.search && !url.hash && !url.username && !url.password
-}, 'leave out the query, the fragment and the credentials; a bearer token goes to tokenFrom')
 
 export const HttpSettings = z
   .strictObject({
@@ -49,10 +42,7 @@ export const HttpSettings = z
   .superRefine((s, ctx) => {
     for (const fault of danglingNames(s)) ctx.addIssue({ code: 'custom', ...fault })
   })
-  .refine((s) => !s.tokenFrom || !s.baseUrl.startsWith('http:') || isLoopback(new URL(s.baseUrl).hostname), {
-    path: ['tokenFrom'],
-    message: 'a token is sent over https only; change baseUrl',
-  })
+  .refine(...secureFor)
 export type HttpSettings = z.infer<typeof HttpSettings>
 
 export type HttpClient = Readonly<{

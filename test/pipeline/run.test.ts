@@ -31,6 +31,14 @@ describe('a granted plan', () => {
     expect(verifyChain(id, await w.journal.entries(id))).toBeNull()
   })
 
+  it('tells its command for which incident it works, and who asked', async () => {
+    const told: unknown[] = []
+    w.lamp.work = async (_step, { origin }) => void told.push(origin)
+    await w.decide(id)
+    await w.runner('w1').run(id, 'p1')
+    expect(told).toEqual(Array(2).fill({ incident: id, by: null }))
+  })
+
   it('does not run when the target has moved, and asks again', async () => {
     await w.decide(id)
     w.lamp.bulb = 'b'

@@ -1,0 +1,152 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { AlertmanagerSettings } from '../../../commands/alertmanager/connection.ts'
+import { silence } from '../../../commands/alertmanager/silence.ts'
+import { silences } from '../../../commands/alertmanager/silences.ts'
+import { type ReadCommand, Refused } from '../../../src/domain/command.ts'
+import { createWorld, propose, type World } from '../context.ts'
+import { startService } from '../http/server.ts'
+import { type Alertmanager, installed, startAlertmanager } from './server.ts'
+
+const describeIfInstalled = installed ? describe : describe.skip
+const settings = (baseUrl: string) => ({ baseUrl, silenceable: ['DiskFull', 'Lag'], mostMinutes: 120 })
+
+describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
+  let server: Alertmanager
+  let world: World
+  let asked: Date
+
+  beforeAll(async () => {
+    server = await startAlertmanager()
+  })
+  afterAll(() => server?.stop())
+  beforeEach(() => {
+    asked = new Date()
+    const connections = { alerts: { kind: 'alertmanager', settings: settings(server.origin) } }
+    world = createWorld({ connections, requestedAt: asked })
+  })
+  afterEach(async () => {
+    await world.close()
+    for (const { id, status } of await server.silences()) if (status.state !== 'expired') await server.expire(id)
+  })
+
+  const show = async (labels: string[] = []) => {
+    const command = silences as ReadCommand
+    return command.read(command.params.parse({ connection: 'alerts', labels }), world.read())
+  }
+  const plan = (labels: string[], more: Record<string, unknown> = {}) =>
+    propose(
+      silence,
+      { connection: 'alerts', labels, minutes: '30', reason: 'The disk is being replaced', ...more },
+      world.read(),
+    )
+
+  it('silences exactly the alerts with these labels, until a fixed time, with incident and person in its comment', async () => {
+    await server.fire(
+      { alertname: 'DiskFull', host: 'db-1', disk: 'a' },
+      { alertname: 'DiskFull', host: 'db-1', disk: 'b' },
+      { alertname: 'DiskFull', host: 'db-2', disk: 'a' },
+    )
+    const before = (await server.silences()).length
+    const made = await plan(['host=db-1', 'alertname=DiskFull'])
+    const until = new Date(asked.getTime() + 30 * 60_000).toISOString()
+    expect(made.summary).toBe(`Silence DiskFull until ${until}`)
+    expect(made.targets[0]).toMatchObject({
+      name: 'alertname="DiskFull", host="db-1"',
+      details: { until, 'fires now': '2', 'alert 1': expect.stringMatching(/^disk=[ab]$/) },
+    })
+    expect(await plan(['alertname=DiskFull', 'host=db-1'])).toEqual(made)
+    expect(await silence.probe(made, 'silence', world.read())).toMatchObject({ landed: 'no' })
+    expect((await server.silences()).length).toBe(before)
+
+    const said = await silence.run(made, world.run(made).ctx)
+    const [stands] = (await server.silences()).filter((s) => s.status.state === 'active')
+    expect(said).toBe(`Silence ${stands?.id} stands until ${until}`)
+    expect(stands).toMatchObject({ createdBy: 'Ona with Keyturn', endsAt: until })
+    expect(stands?.comment).toMatch(/^The disk is being replaced \(incident e3b0c44298fc-1, [0-9a-f]{12}\)$/)
+    expect((await server.heard()).filter((l) => l.alertname === 'DiskFull')).toEqual([
+      { alertname: 'DiskFull', host: 'db-2', disk: 'a' },
+    ])
+    expect(await silence.verify(made, world.read())).toMatchObject([{ ok: true }, { ok: true }])
+    expect(await silence.probe(made, 'silence', world.read())).toMatchObject({ landed: 'yes' })
+    expect((await show(['alertname=DiskFull'])).blocks).toEqual([
+      expect.objectContaining({
+        rows: [['alertname="DiskFull", host="db-1"', 'active', until, 'Ona with Keyturn', stands!.comment]],
+      }),
+    ])
+    await expect(plan(['alertname=DiskFull', 'host=db-1'])).rejects.toThrow(/^Nothing to do: silence .* stands until /)
+    await server.expire(stands!.id)
+    expect(await silence.verify(made, world.read())).toMatchObject([{ ok: false }, { ok: false }])
+    expect((await silence.probe(made, 'silence', world.read())).landed).toBe('yes')
+  })
+
+  it.each([
+    [['alertname=Billing'], {}, /does not allow to silence Billing/],
+    [['host=db-1'], {}, /needs an alertname/],
+    [['alertname=.*'], {}, /does not allow to silence \.\*/],
+    [['alertname=DiskFull'], { minutes: 121 }, /121 minutes are more than the 120/],
+    [['alertname=DiskFull', 'host=nowhere'], {}, /Nothing to do: no alert with these labels fires/],
+    [['alertname=DiskFull', 'alertname=Lag'], {}, /there twice/],
+    [['alertname~=.*'], {}, /is not label=value/],
+    [['alertname=DiskFull', '__proto__'], {}, /is not label=value/],
+  ] as const)('refuses %j with %j', async (labels, more, says) => {
+    const before = await server.silences()
+    await expect(plan([...labels], more)).rejects.toThrow(says)
+    await expect(plan([...labels], more)).rejects.toBeInstanceOf(Refused)
+    expect(await server.silences()).toEqual(before)
+  })
+
+  it('refuses one that would have ended before it was approved', async () => {
+    await server.fire({ alertname: 'Lag' })
+    const late = createWorld({
+      connections: { alerts: { kind: 'alertmanager', settings: settings(server.origin) } },
+      requestedAt: new Date(Date.now() - 31 * 60_000),
+    })
+    const params = { connection: 'alerts', labels: ['alertname=Lag'], minutes: 30, reason: 'late' }
+    await expect(propose(silence, params, late.read())).rejects.toThrow(/would have ended already/)
+    await late.close()
+  })
+
+  it('is another plan when another alert fires that it would hide', async () => {
+    await server.fire({ alertname: 'Lag', topic: 'a' })
+    const before = await plan(['alertname=Lag'])
+    await server.fire({ alertname: 'Lag', topic: 'b' })
+    expect(await plan(['alertname=Lag'])).not.toEqual(before)
+  })
+
+  it('says that no silence stands where none does, and shows one by a regular expression for any labels', async () => {
+    expect(await show(['alertname=Lag'])).toEqual({
+      summary: 'No silence stands that may concern alertname=Lag.',
+      blocks: [],
+    })
+    const ends = { startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + 60_000).toISOString() }
+    const matchers = [{ name: 'alertname', value: 'L.*', isRegex: true, isEqual: true }]
+    await server.silence({ matchers, ...ends, createdBy: 'ada', comment: 'known' })
+    expect((await show(['alertname=Lag'])).summary).toBe('1 silence stands that may concern alertname=Lag.')
+  })
+})
+
+describe('a connection to an Alertmanager', () => {
+  it('follows no redirect, and sends its token as a bearer token', async () => {
+    const service = await startService((_seen, _incoming, outgoing) => {
+      outgoing.writeHead(302, { location: 'http://127.0.0.1:1/' }).end()
+    })
+    const world = createWorld({
+      connections: { alerts: { kind: 'alertmanager', settings: { baseUrl: service.origin, tokenFrom: 'T' } } },
+      secrets: { T: 'canary-alertmanager-token' },
+    })
+    const command = silences as ReadCommand
+    await expect(command.read(command.params.parse({ connection: 'alerts' }), world.read())).rejects.toThrow(
+      /a redirect to/,
+    )
+    expect(service.seen.map((s) => [s.url, s.headers.authorization])).toEqual([
+      ['/api/v2/silences', 'Bearer canary-alertmanager-token'],
+    ])
+    await world.close()
+    await service.stop()
+  })
+
+  it('sends no token in the open, and silences nothing unless it is named', () => {
+    expect(AlertmanagerSettings.safeParse({ baseUrl: 'http://am.example', tokenFrom: 'T' }).success).toBe(false)
+    expect(AlertmanagerSettings.parse({ baseUrl: 'http://am.example' }).silenceable).toEqual([])
+  })
+})
