@@ -1,7 +1,9 @@
 import { z } from 'zod'
-import { defineChange, Refused } from '../../src/domain/command.ts'
+import { defineChange, Refused, Unanswered } from '../../src/domain/command.ts'
+import { settled } from '../settle.ts'
 import {
   type Data as Changes,
+  type Held,
   hold,
   inLanes,
   look,
@@ -77,23 +79,38 @@ export const bulk = defineChange<typeof Params, Data>({
     const total = data.items.length
     const tally = await ctx.step(STEP, async () => {
       const failed: string[] = []
+      const silent: Held[] = []
       let [done, why] = [0, '']
-      const tooMany = () => failed.length > data.mayFail
+      const bad = () => failed.length + silent.length
       // A request that is out is waited for: cut off, nobody could say whether it took effect.
       const patience = new AbortController()
-      const one = async (item: (typeof data.items)[number]) => {
+      const one = async (item: Held) => {
         await send(service, operation, item, patience.signal).then(
           () => done++,
           (error: Error) => {
-            failed.push(item.id)
+            if (error instanceof Unanswered) silent.push(item)
+            else failed.push(item.id)
             why ||= error.message
           },
         )
-        ctx.progress(done + failed.length, total, failed.length > 0 ? `${failed.length} failed` : undefined)
+        ctx.progress(done + bad(), total, bad() > 0 ? `${bad()} failed` : undefined)
       }
+      const tooMany = () => bad() > data.mayFail
       await inLanes(data.items, operation.atOnce, one, () => tooMany() || ctx.signal.aborted)
       const stopped = tooMany() ? 'too many failed' : ctx.signal.aborted ? whyOf(ctx.signal.reason) : ''
-      return { done, failed: failed.sort(), why: why.slice(0, 300), stopped }
+      failed.sort()
+      const seen = await settled(
+        () => look(data, silent, ctx),
+        ({ changed }) => changed.length === silent.length,
+        ctx.signal,
+      )
+      done += seen.changed.length
+      const waiting = [...seen.open, ...seen.unclear].sort()
+      if (waiting.length > 0)
+        throw new Unanswered(
+          `${done} of ${total} done; no answer came for ${listed(waiting)}, which may still land${failed.length > 0 ? `; ${failed.length} failed: ${listed(failed)}` : ''}`,
+        )
+      return { done, failed, why: why.slice(0, 300), stopped }
     })
     const { done, failed, why, stopped } = Tally.parse(tally)
     const left = total - done - failed.length

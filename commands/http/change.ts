@@ -106,6 +106,7 @@ export async function send(service: Service, operation: Operation, item: Held, s
 export async function look(data: Data, items: readonly Held[], ctx: ReadContext) {
   const { service, operation, list } = await openOperation(data.connection, data.operation, ctx)
   const found = { changed: [] as string[], open: [] as string[], unclear: [] as string[] }
+  if (items.length === 0) return found
   if (!operation.item) {
     const left = await readList(service, list, data.values, ctx)
     const ids = new Set(left.items.map((item) => item.id))

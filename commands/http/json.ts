@@ -5,9 +5,9 @@ import { below } from './within.ts'
 
 export type Service = Connected<HttpSettings, HttpClient>
 
-/** The JSON of an answer. Throws when it was cut or is none: half a list must not pass for a whole one. */
+/** The JSON of an answer. Throws when it was cut or is none, and never Refused: the request may have changed something. */
 export function parseJson(answer: Answer, what: string): unknown {
-  if (answer.cut) throw new Refused(`${what} answered more than can be read; raise maxResponseBytes of the connection.`)
+  if (answer.cut) throw new Error(`${what} answered more than can be read; raise maxResponseBytes of the connection.`)
   try {
     return JSON.parse(answer.body)
   } catch (cause) {

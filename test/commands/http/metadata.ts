@@ -143,6 +143,8 @@ export async function startMetadata() {
   const failing = new Set<string>()
   /** Ids whose change lands, and whose answer never comes. */
   const silent = new Set<string>()
+  /** Ids whose change never lands nor is answered. */
+  const lost = new Set<string>()
   const keys = new Map<string, string[]>()
   const load = { now: 0, most: 0 }
   /** Holds every change back until it is resolved. */
@@ -169,6 +171,7 @@ export async function startMetadata() {
       await gate.open
       load.now--
       if (failing.has(id)) return say(503, { error: `${id} is busy` })
+      if (lost.has(id)) return
       work()
       if (!silent.has(id)) say(200, { ok: true })
     }
@@ -230,6 +233,7 @@ export async function startMetadata() {
     compared,
     failing,
     silent,
+    lost,
     keys,
     load,
     gate,
@@ -247,7 +251,7 @@ export async function startMetadata() {
     },
     /** Forgets everything. */
     reset() {
-      for (const all of [datasets, jobs, failing, silent, keys]) all.clear()
+      for (const all of [datasets, jobs, failing, silent, lost, keys]) all.clear()
       Object.assign(load, { now: 0, most: 0 })
       Object.assign(compared, { status: 'ahead', files: [] })
       Object.assign(gate, { open: Promise.resolve(), arrived: () => {} })
