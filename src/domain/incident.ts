@@ -183,7 +183,7 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
     }
     case 'evidence.gathered':
     case 'evidence.failed': {
-      const record = incident.evidence[event.step]
+      const record = Object.hasOwn(incident.evidence, event.step) ? incident.evidence[event.step] : undefined
       if (!record) return {}
       const result =
         event.type === 'evidence.gathered'

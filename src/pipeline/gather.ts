@@ -19,7 +19,8 @@ export const isFinal = (error: unknown): boolean => error instanceof Refused || 
 export function createGather(bench: Workbench) {
   return async function gather(id: string, stepId: string, lastTry: boolean): Promise<void> {
     const incident = await bench.journal.load(id)
-    const record = incident?.evidence[stepId]
+    // A job may name anything, what every object has included.
+    const record = incident && Object.hasOwn(incident.evidence, stepId) ? incident.evidence[stepId] : undefined
     if (!incident || !record || record.result) return
     try {
       const { command } = ownCall(bench, incident, stepId)

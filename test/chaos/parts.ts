@@ -2,6 +2,8 @@ import { signedGrant } from '../../bench/grant.ts'
 import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
+import { authorise } from './authorisation.ts'
+import { forgeJob } from './forged-jobs.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
@@ -37,6 +39,14 @@ export const PARTS: readonly Part[] = [
     long: 10_000,
     run: tamper,
   },
+  {
+    name: 'authorisation',
+    unit: 'presses by people, policies, channels, states and times of chance, against an independent oracle',
+    short: 2000,
+    long: 200_000,
+    run: authorise,
+  },
+  { name: 'jobs', unit: 'forged or altered jobs in every state', short: 1000, long: 50_000, run: forgeJob },
   { name: 'ingest', unit: 'mutated webhook bodies', short: 1500, long: 100_000, ...createIngestPart() },
   {
     name: 'half-open',
