@@ -67,7 +67,7 @@ function drawPolicy(random: Random): Policy {
   })
 }
 
-const STATES = [
+export const STATES = [
   ...['none', 'planning', 'refused', 'open', 'open', 'open', 'approved once', 'approved once', 'rejected', 'expired'],
   ...['withdrawn', 'granted', 'running', 'cancelling', 'succeeded', 'failed', 'unknown', 'settled'],
 ]
@@ -75,6 +75,19 @@ const STATES = [
 /** What can be asked for. The test beside this one says that no button, form or route is missing. */
 export const ACTS = ['approve', 'reject', 'request', 'cancel', 'done', 'resume', 'abandon', 'freeze', 'thaw'] as const
 type Act = (typeof ACTS)[number]
+
+/** The states in which an act may find something to do. */
+const FITTING: Readonly<Record<Act, readonly string[]>> = {
+  approve: ['open', 'approved once', 'approved once'],
+  reject: ['open', 'approved once'],
+  request: ['none', 'rejected', 'expired', 'refused', 'succeeded', 'failed', 'settled'],
+  cancel: ['running'],
+  done: ['unknown'],
+  resume: ['unknown'],
+  abandon: ['unknown'],
+  freeze: ['open'],
+  thaw: ['open'],
+}
 
 type Drawn = oracle.Scene &
   Readonly<{ act: Act; press: oracle.Moment; submit: oracle.Moment; playbook: Playbook; events: readonly Happening[] }>
@@ -162,14 +175,17 @@ function history(scene: Omit<oracle.Scene, 'plannedAt'>, playbook: Playbook, sub
   return [...opening, ...paths[scene.state]!()]
 }
 
-export function draw(random: Random, states: readonly string[] = STATES): Drawn {
+export function draw(random: Random, states: readonly string[] | null): Drawn {
   const policy = drawPolicy(random)
   const risk = random.pick(['low', 'medium', 'high'] as const)
   const lists = some(random, ['dba', 'ops', 'constructor', 'ghost'], 0.4)
-  const state = random.pick(states)
-  const account = random.pick(ACCOUNTS)
+  const act = random.pick<Act>(['approve', 'approve', 'approve', ...ACTS])
+  // Half of the time something that could be allowed, or chance would mostly ask for what never is.
+  const state = random.pick(states ?? (random.chance(0.5) ? STATES : FITTING[act]))
   const others = ACCOUNTS.filter((a) => a.is === 'member')
   const first = random.pick(others)
+  const twin = ACCOUNTS.find((a) => a.user === (first.user === 'U0SAM' ? 'U0SAM2' : 'U0SAM'))!
+  const account = random.chance(0.2) ? twin : random.pick(ACCOUNTS)
   const had = ['none', 'planning', 'refused', 'open', 'expired', 'withdrawn'].includes(state)
   const scene = {
     policy,
@@ -178,7 +194,7 @@ export function draw(random: Random, states: readonly string[] = STATES): Drawn 
     state,
     requester: random.pick([null, null, ...others.map((a) => a.user)]),
     approvals: had ? [] : [{ account: first, at: T0 + 4000, reason: 'because' }],
-    frozen: random.chance(0.15),
+    frozen: random.chance(act === 'thaw' ? 0.7 : 0.15),
     place: random.pick([
       'its message',
       'its message',
@@ -215,7 +231,7 @@ export function draw(random: Random, states: readonly string[] = STATES): Drawn 
   const press = { at, account, reason }
   return {
     ...scene,
-    act: random.pick(ACTS),
+    act,
     press,
     submit: { at: later, account: then, reason },
     plannedAt,
@@ -309,7 +325,7 @@ const PLACES = {
 /** One press, with the form behind it if there is one, by the real way in from Slack; judged by the oracle. */
 export async function authorise(seed: number): Promise<void> {
   const random = randomOf(seed)
-  const scene = draw(random)
+  const scene = draw(random, null)
   let now = T0
   const journal = createMemory(() => now)
   journal.write(scene.events)

@@ -6,7 +6,7 @@ import { createPropose } from '../../src/pipeline/propose.ts'
 import { createRun } from '../../src/pipeline/run.ts'
 import type { Workbench } from '../../src/pipeline/workbench.ts'
 import { plan as examplePlan, ID } from '../slack/cards.ts'
-import { createMemory, draw, keys, MINUTE, T0 } from './authorisation.ts'
+import { createMemory, draw, keys, MINUTE, STATES, T0 } from './authorisation.ts'
 import { text } from './mutate.ts'
 import * as oracle from './oracle.ts'
 import { randomOf } from './scheduler.ts'
@@ -30,7 +30,7 @@ const WHEN: Readonly<Record<Job['kind'], readonly string[]>> = {
 /** Somebody who can write to Redis rings for work that nobody asked for, in every state: nothing runs without its grant. */
 export async function forgeJob(seed: number): Promise<void> {
   const random = randomOf(seed)
-  const scene = draw(random, random.chance(0.5) ? ['granted'] : undefined)
+  const scene = draw(random, random.chance(0.5) ? ['granted'] : STATES)
   const grantedAt = T0
   const now = random.pick([
     T0 + 20_000,
