@@ -68,12 +68,35 @@ function drawPolicy(random: Random): Policy {
 }
 
 export const STATES = [
-  ...['none', 'planning', 'refused', 'open', 'open', 'open', 'approved once', 'approved once', 'rejected', 'expired'],
+  ...[
+    'none',
+    'planning',
+    'refused',
+    'in window',
+    'open',
+    'open',
+    'open',
+    'approved once',
+    'approved once',
+    'rejected',
+    'expired',
+  ],
   ...['withdrawn', 'granted', 'running', 'cancelling', 'succeeded', 'failed', 'unknown', 'settled'],
 ]
 
 /** What can be asked for. The test beside this one says that no button, form or route is missing. */
-export const ACTS = ['approve', 'reject', 'request', 'cancel', 'done', 'resume', 'abandon', 'freeze', 'thaw'] as const
+export const ACTS = [
+  'approve',
+  'reject',
+  'request',
+  'cancel',
+  'done',
+  'resume',
+  'abandon',
+  'freeze',
+  'thaw',
+  'override',
+] as const
 type Act = (typeof ACTS)[number]
 
 /** The states in which an act may find something to do. */
@@ -87,6 +110,7 @@ const FITTING: Readonly<Record<Act, readonly string[]>> = {
   abandon: ['unknown'],
   freeze: ['open'],
   thaw: ['open'],
+  override: ['in window'],
 }
 
 type Drawn = oracle.Scene &
@@ -158,6 +182,7 @@ function history(scene: Omit<oracle.Scene, 'plannedAt'>, playbook: Playbook, sub
   const paths: Record<string, () => Happening[]> = {
     none: () => [],
     planning: () => [asked],
+    'in window': () => [asked, { type: 'plan.refused', proposal, reason: 'no', window: 'month end' }],
     refused: () => [asked, { type: 'plan.refused', proposal, reason: 'no' }],
     open: () => open,
     'approved once': () => [...open, ...decided],
@@ -186,7 +211,7 @@ export function draw(random: Random, states: readonly string[] | null): Drawn {
   const first = random.pick(others)
   const twin = ACCOUNTS.find((a) => a.user === (first.user === 'U0SAM' ? 'U0SAM2' : 'U0SAM'))!
   const account = random.chance(0.2) ? twin : random.pick(ACCOUNTS)
-  const had = ['none', 'planning', 'refused', 'open', 'expired', 'withdrawn'].includes(state)
+  const had = ['none', 'planning', 'refused', 'in window', 'open', 'expired', 'withdrawn'].includes(state)
   const scene = {
     policy,
     lists,
@@ -241,7 +266,7 @@ export function draw(random: Random, states: readonly string[] | null): Drawn {
 }
 
 const forms = (scene: Drawn): boolean =>
-  scene.act !== 'cancel' && scene.act !== 'request' && !(scene.act === 'approve' && scene.risk === 'low')
+  !['cancel', 'request', 'override'].includes(scene.act) && !(scene.act === 'approve' && scene.risk === 'low')
 
 /** What must be in the journal afterwards, and whether the freeze must stand. */
 function expected(scene: Drawn): { events: string[]; frozen: boolean } {
@@ -260,6 +285,8 @@ function expected(scene: Drawn): { events: string[]; frozen: boolean } {
       return { events: oracle.mayReject(scene, press) ? oracle.reject(scene, submit) : [], frozen }
     case 'cancel':
       return { events: oracle.cancel(scene, press), frozen }
+    case 'override':
+      return { events: oracle.override(scene, press), frozen }
     case 'request':
       return { events: oracle.request(scene, press), frozen }
     default:
@@ -271,6 +298,8 @@ function pressOf({ act, digest: which }: Drawn, current: string): Press {
   const [incident, proposal] = [ID, 'p1']
   if (act === 'freeze' || act === 'thaw') return { kind: 'freeze', verb: act }
   if (act === 'request') return { kind: 'request', incident, step: 'end' }
+  if (act === 'override')
+    return { kind: 'request', incident, step: 'end', override: which === 'current' ? 'month end' : 'Sunday' }
   if (act === 'cancel') return { kind: 'cancel', incident, proposal }
   if (act === 'approve' || act === 'reject')
     return { kind: 'decide', verdict: act, incident, proposal, digest: which === 'current' ? current : digest('older') }

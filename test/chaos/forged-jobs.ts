@@ -41,6 +41,7 @@ export async function forgeJob(seed: number): Promise<void> {
   journal.write(scene.events)
   const before = (await journal.entries(ID)).length
   let effects = 0
+  const own = scene.policy
   const change = defineChange({
     id: 'postgres.end',
     summary: '',
@@ -77,12 +78,13 @@ export async function forgeJob(seed: number): Promise<void> {
     ]),
     playbooks: new Map([[scene.playbook.id, scene.playbook]]),
     connections: {},
+    policy: own,
     secret: () => '',
     strike: (said) => said,
     lastFreeze: async () => null,
     signal: new AbortController().signal,
   }
-  const own = scene.policy
+
   const worker = createRun({ ...bench, policy: own, publicKey: keys.publicKey, worker: 'w', onError: () => {} })
 
   const kind = random.chance(0.4) ? 'run' : random.pick(Object.keys(JOBS) as Job['kind'][])

@@ -27,7 +27,7 @@ export type Scene = Readonly<{
   frozen: boolean
   /** Whether the button is on the message that it was drawn on, in its channel; or on another one of the same thread. */
   place: 'its message' | 'another message of the thread' | 'elsewhere'
-  /** Whether the button carries the plan that is shown now. */
+  /** Whether the button carries the plan, or the freeze window, that is shown now. */
   digest: 'current' | 'older'
 }>
 export type Moment = Readonly<{ at: number; account: Account; reason: string }>
@@ -116,9 +116,13 @@ export function settle(scene: Scene, moment: Moment, choice: 'done' | 'resume' |
 
 /** A plan changes nothing: anybody of the organisation may ask for one, once the last one has ended. */
 export function request(scene: Scene, moment: Moment): string[] {
-  const ended = ['rejected', 'expired', 'refused', 'succeeded', 'failed', 'settled', 'none']
+  const ended = ['rejected', 'expired', 'refused', 'in window', 'succeeded', 'failed', 'settled', 'none']
   return isMember(moment) && ended.includes(scene.state) ? ['proposal.requested'] : []
 }
+
+/** Asking to override the freeze window that a plan was refused for is asking for a plan; two people decide on it. */
+export const override = (scene: Scene, moment: Moment): string[] =>
+  isMember(moment) && scene.state === 'in window' && scene.digest === 'current' ? ['proposal.requested'] : []
 
 /** Whether the freeze stands afterwards. */
 export const freeze = (scene: Scene, moment: Moment): boolean =>
