@@ -193,16 +193,25 @@ const OWN: readonly Row[] = [
     id: 'B6',
     failure: 'A heavy query brings the restored database down',
     playbook: 'postgres/heavy-query',
-    peer: 'Postgres',
+    peer: 'Postgres, and a server that speaks the RDS wire protocol',
     async begin() {
       const server = await startPostgres()
-      const pids: number[] = []
+      const rds = await startRds(ROLE)
+      rds.instances.push({
+        DBInstanceIdentifier: 'orders-restored',
+        DbiResourceId: 'db-ABC',
+        DBInstanceClass: 'db.r6g.large',
+        DBInstanceStatus: 'available',
+        MultiAZ: true,
+        pending: {},
+      })
       const heavy = async (user: 'app' | 'mirror') => {
         const session = await server.session(user, 'heavy')
         const { rows } = await session.query<{ pid: number }>('select pg_backend_pid() as pid')
         const pid = rows[0]!.pid
-        pids.push(pid)
-        session.query('select pg_sleep(600)').catch(() => {})
+        // It takes no cancel.
+        const stubborn = 'begin perform pg_sleep(600); exception when query_canceled then null; end'
+        session.query(`do $$ begin loop ${stubborn}; end loop; end $$`).catch(() => {})
         const admin = await server.session('postgres', 'watch')
         const active = async () =>
           (await admin.query('select 1 from pg_stat_activity where pid = $1 and state = $2', [pid, 'active']))
@@ -211,16 +220,44 @@ const OWN: readonly Row[] = [
         return { pid, active }
       }
       let first: Awaited<ReturnType<typeof heavy>> | null = null
-      const labels = (pid: number) => ({ alertname: 'PostgresHeavyQuery', connection: 'replica', pid: String(pid) })
+      const labels = (pid: number) => ({
+        alertname: 'PostgresHeavyQuery',
+        connection: 'replica',
+        pid: String(pid),
+        rds: 'prod',
+        instance: 'orders-restored',
+      })
       return {
-        connections: { replica: { kind: 'postgres', environment: 'production', ...server.settings } },
-        secrets: server.secrets,
+        connections: {
+          replica: { kind: 'postgres', environment: 'production', ...server.settings },
+          prod: {
+            kind: 'rds',
+            environment: 'production',
+            region: 'us-east-1',
+            endpoint: rds.endpoint,
+            accessKeyIdFrom: 'K',
+            secretAccessKeyFrom: 'K',
+            resize: { instances: ['orders-restored'], classes: ['db.r6g.xlarge'] },
+            pollSeconds: 0.01,
+          },
+        },
+        secrets: { ...server.secrets, K: 'local-secret' },
         async alert() {
           first = await heavy('app')
           return { labels: labels(first.pid) }
         },
+        async recover(desk, id) {
+          await desk.approve(id)
+          must((await desk.last(id))?.status === 'failed', 'the cancel was taken')
+          await desk.ask(id, 'terminate-its-session')
+          await desk.approve(id)
+          must((await desk.last(id))?.status === 'succeeded', 'the session was not terminated')
+          await desk.ask(id, 'scale-the-instance-up', { class: 'db.r6g.xlarge' })
+          await desk.approve(id)
+        },
         async mended() {
           must(!(await first!.active()), 'the query still runs')
+          must(rds.instances[0]!.DBInstanceClass === 'db.r6g.xlarge', 'the instance is as small as before')
         },
         guard: {
           async arrange(desk: Desk) {
@@ -229,7 +266,10 @@ const OWN: readonly Row[] = [
           },
           says: /replication/i,
         },
-        stop: () => server.stop(),
+        async stop() {
+          await server.stop()
+          await rds.close()
+        },
       }
     },
   },
