@@ -19,7 +19,7 @@ afterAll(() => metadata.stop())
 beforeEach(() => {
   world = createWorld({
     connections: {
-      metadata: { kind: 'http', settings: { ...metadataSettings(metadata.origin), timeoutMs: 300 } },
+      metadata: { kind: 'http', settings: metadataSettings(metadata.origin) },
       code: { kind: 'http', settings: codeSettings(metadata.origin) },
     },
     secrets: { METADATA_TOKEN: TOKEN },

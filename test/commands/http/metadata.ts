@@ -141,7 +141,7 @@ export async function startMetadata() {
   const compared = { status: 'ahead', files: [] as { filename: string; status: string; changes: number }[] }
   /** Ids whose change answers 503. */
   const failing = new Set<string>()
-  /** Ids whose change lands, and whose answer never comes. */
+  /** Ids whose change lands, and whose answer is lost. */
   const silent = new Set<string>()
   /** Ids whose change never lands nor is answered. */
   const lost = new Set<string>()
@@ -150,7 +150,7 @@ export async function startMetadata() {
   /** Holds every change back until it is resolved. */
   const gate = { open: Promise.resolve(), arrived: (_id: string) => {} }
 
-  const service = await startService(async (seen, _incoming, outgoing) => {
+  const service = await startService(async (seen, incoming, outgoing) => {
     const url = new URL(seen.url, 'http://service')
     const parts = url.pathname.split('/').slice(1).map(decodeURIComponent)
     const say = (status: number, value: unknown) => {
@@ -171,9 +171,10 @@ export async function startMetadata() {
       await gate.open
       load.now--
       if (failing.has(id)) return say(503, { error: `${id} is busy` })
-      if (lost.has(id)) return
+      if (lost.has(id)) return void incoming.socket.destroy()
       work()
-      if (!silent.has(id)) say(200, { ok: true })
+      if (silent.has(id)) incoming.socket.destroy()
+      else say(200, { ok: true })
     }
     if (parts[0] === 'repos' && parts[3] === 'compare') return say(200, compared)
     if (seen.headers.authorization !== `Bearer ${TOKEN}`) return say(401, { error: 'who are you?' })
