@@ -17,7 +17,7 @@ const CHANNELS = 8
 const QUORUM = 2
 /** Alerts that come at once in the beginning; later another one every so many milliseconds, while fewer cards than this wait. */
 const IN_FLIGHT = 4
-const EVERY = 2000
+const EVERY = 4000
 /** Within so many milliseconds every point of a run is passed, and after the last kill everything is told. */
 const REACHED = 90_000
 const HEALED = 60_000
@@ -176,6 +176,7 @@ export async function crash(seed: number): Promise<Seen> {
   })
   supervisor.supervise(w.startProcess)
   const sent: Sent[] = []
+  const freezes: { from: number; to: number }[] = []
   const people = startPeople(w, target, onError)
   let over = false
 
@@ -238,7 +239,21 @@ export async function crash(seed: number): Promise<Seen> {
         await pass(100)
       await send('LampOff', room, house, 'resolved')
     }
+    /** Freezes everything for some seconds, once something has run. */
+    const freezeOnce = async () => {
+      while (!over && target.log.length === 0) await pass(100)
+      const say = async (verb: 'freeze' | 'thaw') => {
+        const { code, out } = await w.keyturn(verb, '--reason', 'a drill')
+        if (code !== 0) throw new Error(`keyturn ${verb}: ${out}`)
+      }
+      await say('freeze')
+      const from = Date.now()
+      await pass(3000)
+      freezes.push({ from, to: Date.now() })
+      await say('thaw')
+    }
     for (let i = 0; i < IN_FLIGHT; i += 1) fire()
+    if (seed > PASS && random.chance(0.3)) sender(freezeOnce())
     await until('points not passed within', REACHED, () => {
       const left = supervisor.left().map((p) => `${p.process}: ${p.seam}`)
       if (left.length > 0 && Date.now() > next && waiting().length < IN_FLIGHT) fire()
@@ -246,7 +261,7 @@ export async function crash(seed: number): Promise<Seen> {
     })
     await until('still in limbo after', HEALED, () => [
       ...waiting(),
-      ...[...sending].map(() => 'an alert is not accepted'),
+      ...[...sending].map(() => 'something is not accepted'),
     ])
     over = true
     await people.stop()
@@ -265,12 +280,16 @@ export async function crash(seed: number): Promise<Seen> {
       changes: target.log,
       entries,
       verified,
-      freezes: [],
+      freezes,
       approvers: [ADA, SAM, ONA],
       quorum: QUORUM,
     }
     check(seen)
     return seen
+  } catch (error) {
+    if (error instanceof Violation)
+      error.message += `\nKilled: ${points.map((p) => `${p.process} ${p.seam}`).join(', ')}`
+    throw error
   } finally {
     over = true
     await people.stop()
