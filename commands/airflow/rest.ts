@@ -1,4 +1,4 @@
-import { Refused } from '../../src/domain/command.ts'
+import { Refused, Unanswered } from '../../src/domain/command.ts'
 import type { Settings } from './connection.ts'
 
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>
@@ -53,7 +53,7 @@ export function createRest(settings: Settings, secret: (variable: string) => str
     try {
       return await fetch(url, { ...init, redirect: 'error' })
     } catch (cause) {
-      throw new Error(`airflow: ${init.method} ${url} got no complete answer`, { cause })
+      throw new Unanswered(`airflow: ${init.method} ${url} got no complete answer`, { cause })
     }
   }
 

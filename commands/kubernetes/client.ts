@@ -11,7 +11,7 @@ import {
   Watch,
 } from '@kubernetes/client-node'
 import { z } from 'zod'
-import { Refused } from '../../src/domain/command.ts'
+import { Refused, Unanswered } from '../../src/domain/command.ts'
 import type { Settings } from './connection.ts'
 import { Deployment, Pod, ReplicaSet } from './nouns.ts'
 
@@ -103,7 +103,7 @@ export function createKubernetes({ server, ca, tokenFrom }: Settings, token: str
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof ApiException))
-        throw new Error(`kubernetes: ${what} got no complete answer`, { cause: error })
+        throw new Unanswered(`kubernetes: ${what} got no complete answer`, { cause: error })
       const { code } = error
       const remedy =
         code === 401 ? `; check the token in ${tokenFrom}` : code === 403 ? '; check the role of this token' : ''
