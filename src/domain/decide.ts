@@ -10,7 +10,17 @@ import {
   signGrant,
   verifyDecision,
 } from './grant.ts'
-import { type Incident, type Proposal, proposalOf, riskOf, stepOf } from './incident.ts'
+import {
+  type Incident,
+  isOver,
+  landedSteps,
+  owedUndo,
+  type Proposal,
+  proposalOf,
+  proposalsOf,
+  riskOf,
+  stepOf,
+} from './incident.ts'
 import { nextProposalId } from './notice.ts'
 import { digest, type Subject } from './plan.ts'
 import {
@@ -166,7 +176,10 @@ export type Keys = Readonly<{ privateKey: KeyObject; publicKey: KeyObject }>
 export const isExpired = (proposal: Proposal, policy: Policy, now: number): boolean =>
   proposal.plannedAt !== null && now >= Date.parse(proposal.plannedAt) + policy.proposalMinutes * 60_000
 
-/** What time alone brings: a proposal expires, a grant that no worker took lapses, a waiting one is mentioned once more. */
+/**
+ * What time alone brings: a proposal expires, a grant that no worker took lapses, a waiting one is mentioned once more, and
+ * what is still to be undone again and again.
+ */
 export function elapse(incident: Incident, policy: Policy, now: number): Ruling {
   return allow(
     ...incident.proposals.flatMap((p): Happening[] => {
@@ -177,7 +190,20 @@ export function elapse(incident: Incident, policy: Policy, now: number): Ruling 
       if (p.status === 'open' && half && !p.reminded) return [{ type: 'proposal.reminded', proposal: p.id }]
       return []
     }),
+    ...remindOfUndo(incident, policy, now),
   )
+}
+
+/** Reminders come after an hour, two hours more, four more, and then each day; see `undoMinutes`. */
+const RARELY = 24 * 3_600_000
+
+function remindOfUndo(incident: Incident, policy: Policy, now: number): Happening[] {
+  const owed = owedUndo(incident)
+  if (!owed || !proposalsOf(incident, owed.step.id).every(isOver)) return []
+  const told = incident.undoReminders.filter((r) => r.step === owed.step.id && r.at >= owed.since)
+  const pause = Math.min(policy.undoMinutes * 60_000 * 2 ** told.length, RARELY)
+  const due = Date.parse(told.at(-1)?.at ?? owed.since) + pause
+  return now >= due ? [{ type: 'undo.reminded', step: owed.step.id }] : []
 }
 
 /**
@@ -221,11 +247,4 @@ export function settle(
     by,
     resumes: { proposal: proposal.id, done: landedSteps(proposal) },
   })
-}
-
-/** Steps of a run that are known to have landed: their result is stored, or the probe found them. */
-export function landedSteps(proposal: Proposal): string[] {
-  const done = Object.entries(proposal.run?.steps ?? {}).flatMap(([id, s]) => (s.status === 'done' ? [id] : []))
-  const found = (proposal.run?.findings ?? []).filter((f) => f.landed === 'yes').map((f) => f.step)
-  return [...new Set([...(proposal.resumes?.done ?? []), ...done, ...found])]
 }

@@ -44,6 +44,7 @@ export const Happening = z.discriminatedUnion('type', [
   on('proposal.granted', { grant: Grant }),
   on('proposal.reminded', { proposal }),
   on('proposal.expired', { proposal }),
+  on('undo.reminded', { step: z.string() }),
   on('proposal.withdrawn', { proposal, reason: z.string() }),
   /** Nothing ran: the world had moved (`subject` is the plan as it would be now), or the grant was not good. */
   on('run.voided', { proposal, reason: z.string(), subject: Subject.nullable(), digest: z.string().nullable() }),

@@ -99,6 +99,8 @@ export type Incident = {
   playbook: Playbook | null
   alerts: Record<string, Alert>
   truncated: number
+  /** When people were told that the change of this step is still to be undone. */
+  undoReminders: { step: string; at: string }[]
   evidence: Record<string, EvidenceRecord>
   proposals: Proposal[]
 }
@@ -109,8 +111,9 @@ const RAN: readonly ProposalStatus[] = ['succeeded', 'failed', 'cancelled']
 /** Whether nothing can follow in this proposal any more. */
 export const isOver = (p: Proposal): boolean => ENDED.includes(p.status) || RAN.includes(p.status)
 
-/** Whether an incident needs nobody's attention: resolved, and nothing granted, running or in question. */
-export const isQuiet = (incident: Incident): boolean => incident.resolvedAt !== null && incident.proposals.every(isOver)
+/** Whether an incident needs nobody's attention: resolved, nothing granted, running or in question, nothing to be undone. */
+export const isQuiet = (incident: Incident): boolean =>
+  incident.resolvedAt !== null && incident.proposals.every(isOver) && owedUndo(incident) === null
 
 /** The labels and annotations that fill slots: those that all firing alerts agree on (all alerts, when none fires). */
 export function slotValues(incident: Pick<Incident, 'alerts'>): { labels: Labels; annotations: Labels } {
@@ -134,19 +137,57 @@ export const proposalsOf = (incident: Incident, step: string): Proposal[] =>
 export const riskOf = (incident: Incident, proposal: Proposal): Risk =>
   proposal.override === null ? (stepOf(incident, proposal.step)?.call?.risk ?? 'high') : 'high'
 
+/** Steps of a run that are known to have landed: their result is stored, or the probe found them. */
+export function landedSteps(proposal: Proposal): string[] {
+  const done = Object.entries(proposal.run?.steps ?? {}).flatMap(([id, s]) => (s.status === 'done' ? [id] : []))
+  const found = (proposal.run?.findings ?? []).filter((f) => f.landed === 'yes').map((f) => f.step)
+  return [...new Set([...(proposal.resumes?.done ?? []), ...done, ...found])]
+}
+
+const changesOf = (incident: Incident): Step[] =>
+  (incident.playbook?.steps ?? []).filter((s) => s.call && s.call.effect !== 'read')
+
+const isDone = (p: Proposal): boolean => p.status === 'succeeded' || p.run?.settled?.choice === 'done'
+
+/** A change that must be taken back and has not been: by which step, and since when. Null if there is none. */
+export function owedUndo(incident: Incident): { step: Step; change: Step; since: string } | null {
+  const changes = changesOf(incident)
+  for (const [i, step] of changes.entries()) {
+    const change = changes[i - 1]
+    if (step.call?.rung !== 'undoes' || !change) continue
+    const since = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && landedSteps(p).length > 0)?.run
+      ?.endedAt
+    const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && p.requestedAt >= (since ?? ''))
+    if (since && !undone) return { step, change, since }
+  }
+  return null
+}
+
 /**
  * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
- * was rejected by a person, or was refused by its guard.
+ * was rejected by a person, or was refused by its guard. What must be undone is offered until it is, also when the alert
+ * has resolved.
  */
 export function nextRung(incident: Incident): Step | null {
-  if (incident.resolvedAt !== null) return null
-  for (const step of incident.playbook?.steps ?? []) {
-    if (!step.call || step.call.effect === 'read') continue
+  const owed = owedUndo(incident)?.step
+  for (const step of changesOf(incident)) {
     const last = proposalsOf(incident, step.id).at(-1)
+    if (step.call?.rung === 'undoes') {
+      if (step.id === owed?.id && (!last || isOver(last))) return step
+      if (!last) continue
+    } else if (incident.resolvedAt !== null) continue
     if (!last) return step
     if (!RAN.includes(last.status) && !['rejected', 'refused', 'settled'].includes(last.status)) return null
   }
   return null
+}
+
+/** Whether this rung is for a change that does not help, and the one before did as far as its checks say. */
+export function isSpare(incident: Incident, step: Step): boolean {
+  const changes = changesOf(incident)
+  const before = changes[changes.findIndex((s) => s.id === step.id) - 1]
+  const last = before && proposalsOf(incident, before.id).at(-1)
+  return step.call?.rung === 'otherwise' && last !== undefined && isDone(last)
 }
 
 const change = (incident: Incident, id: string, patch: (p: Proposal) => Partial<Proposal>): Partial<Incident> => ({
@@ -241,6 +282,8 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
       return change(incident, event.grant.proposal, () => ({ status: 'granted', grant: event.grant }))
     case 'proposal.reminded':
       return change(incident, event.proposal, () => ({ reminded: true }))
+    case 'undo.reminded':
+      return { undoReminders: [...incident.undoReminders, { step: event.step, at }] }
     case 'proposal.expired':
       return change(incident, event.proposal, () => ({ status: 'expired', endedAt: at }))
     case 'proposal.withdrawn':
@@ -334,6 +377,7 @@ const blank = (id: string): Incident => ({
   playbook: null,
   alerts: {},
   truncated: 0,
+  undoReminders: [],
   evidence: {},
   proposals: [],
 })

@@ -1,6 +1,6 @@
 import type { Alert } from './alert.ts'
 import type { Happening } from './event.ts'
-import { type Incident, isOver, nextRung, proposalsOf, slotValues, stepOf } from './incident.ts'
+import { type Incident, isOver, nextRung, owedUndo, proposalsOf, slotValues, stepOf } from './incident.ts'
 import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 
@@ -58,8 +58,9 @@ export function notice(
   if (!incident) return allow(...events, ...firstLook({ alerts: after }, opening.playbook))
   if (!firing && incident.resolvedAt === null) {
     events.push({ type: 'incident.resolved' })
+    const undo = owedUndo(incident)?.step.id
     for (const p of incident.proposals) {
-      if (!isOver(p) && p.status !== 'running' && p.status !== 'unknown')
+      if (p.step !== undo && !isOver(p) && p.status !== 'running' && p.status !== 'unknown')
         events.push({ type: 'proposal.withdrawn', proposal: p.id, reason: 'The alert has resolved.' })
     }
   }
@@ -109,9 +110,9 @@ export function request(
     if (running && running.result === null) return allow()
     return allow({ type: 'evidence.requested', step: step.id, params, by: intent.by })
   }
-  if (incident.resolvedAt !== null) return refuse('incident_resolved')
-  const mine = incident.proposals.filter((p) => p.step === step.id)
+  const mine = proposalsOf(incident, step.id)
   if (mine.some((p) => !isOver(p))) return allow()
+  if (isClosed(incident, step)) return refuse('incident_resolved')
   if (mine.length === 0 && nextRung(incident)?.id !== step.id) return refuse('not_offered_yet')
   return allow({
     type: 'proposal.requested',
@@ -123,10 +124,14 @@ export function request(
   })
 }
 
+/** Whether it is too late for a change: the alert has resolved, and this is not what must be undone. */
+const isClosed = (incident: Incident, step: Step): boolean =>
+  incident.resolvedAt !== null && nextRung(incident)?.id !== step.id
+
 /** The same plan once more, in spite of the freeze window that it was refused for. */
 function overriding(incident: Incident, step: Step, window: string, by: { user: string; name: string }): Ruling {
   const last = proposalsOf(incident, step.id).at(-1)
-  if (incident.resolvedAt !== null) return refuse('incident_resolved')
+  if (isClosed(incident, step)) return refuse('incident_resolved')
   if (last?.status !== 'refused' || last.window !== window) return refuse('not_in_window')
   const { params, resumes } = last
   return allow({

@@ -19,6 +19,9 @@ export const Field = z.object({
 })
 export type Field = z.infer<typeof Field>
 
+/** What a change may be to the one before it, if not just the next. */
+export const RUNGS = ['otherwise', 'undoes'] as const
+
 /** The call of a step: a command, and its parameters with slots (`${labels.x}`) not yet filled. */
 export const Call = z.object({
   command: z.string(),
@@ -27,6 +30,8 @@ export const Call = z.object({
   risk: z.enum(['low', 'medium', 'high']).nullable(),
   params: z.record(z.string(), z.json()),
   fields: z.array(Field),
+  /** `otherwise`: for when the change before it did not help. `undoes`: takes that change back, which is owed from then on. */
+  rung: z.enum(RUNGS).optional(),
 })
 export type Call = z.infer<typeof Call>
 

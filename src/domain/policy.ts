@@ -63,6 +63,8 @@ export const Policy = z.strictObject({
   selfApproval: z.enum(['never', 'low', 'medium', 'high']).default('never'),
   /** Minutes that an open proposal waits for its decision. */
   proposalMinutes: z.number().positive().max(1440).default(60),
+  /** Minutes after which people are reminded of a change that must be undone; then twice as long each time, up to a day. */
+  undoMinutes: z.number().positive().max(1440).default(60),
   /** Minutes that a grant may wait for a worker. */
   grantMinutes: z.number().positive().max(120).default(15),
 })

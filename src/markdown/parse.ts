@@ -1,6 +1,6 @@
 import type { Command } from '../domain/command.ts'
 import { digest } from '../domain/plan.ts'
-import type { Call, Playbook, Step } from '../domain/playbook.ts'
+import { type Call, type Playbook, RUNGS, type Step } from '../domain/playbook.ts'
 import { type Fence, readBody, type Section } from './body.ts'
 import { readCall } from './call.ts'
 import { type Fault, type Place, quote, type Report, sortFaults } from './fault.ts'
@@ -75,6 +75,14 @@ function parse(path: string, text: string, known: Known, report: Report) {
       'Add a "## " heading',
     )
   checkIds(steps, report)
+  const changes = steps.filter((s) => s.call && s.call.effect !== 'read')
+  const [lowest] = changes
+  if (lowest?.call?.rung)
+    report(
+      { line: lowest.line },
+      `the first change is marked ${quote(lowest.call.rung)}`,
+      'Leave the word out: no change comes before it',
+    )
   if (!front || !id) return null
   const { matchLine, ...rest } = front
   const playbook: Playbook = { id, hash: digest(text), ...rest, intro: proseOf(intro!, body, []), steps }
@@ -124,7 +132,7 @@ function stepOf(section: Section, body: readonly string[], known: Known, report:
 
 function callOf(fence: Fence, body: readonly string[], known: Known, report: Report): Call | null {
   const ids = known.commands.map((c) => c.id)
-  const name = fence.meta.trim()
+  const [name = '', ...words] = fence.meta.trim().split(/\s+/)
   if (fence.lang !== 'yaml') report(fence, `the call is marked ${quote(fence.lang)}`, 'Write "yaml" in small letters')
   const command = known.commands.find((c) => c.id === name)
   if (!command) report(fence, `there is no command ${quote(name)}`, instead(name, ids))
@@ -135,7 +143,17 @@ function callOf(fence: Fence, body: readonly string[], known: Known, report: Rep
     return { line: Math.min(fence.line + line, fence.end), column: indent + column }
   }
   const entries = runsOn(fence) ? null : readMapping(fence.text, place, report)
-  return command && entries ? readCall(command, entries, { line: fence.line }, report) : null
+  const call = command && entries ? readCall(command, entries, { line: fence.line }, report) : null
+  const rung = RUNGS.find((word) => word === words[0])
+  if (words.length > (rung ? 1 : 0))
+    report(
+      fence,
+      `${quote(words.slice(rung ? 1 : 0).join(' '))} stands after the command`,
+      `Leave it out, or write one of: ${RUNGS.join(', ')}`,
+    )
+  if (rung && command?.effect === 'read')
+    report(fence, `a command that reads is marked ${quote(rung)}`, 'Leave the word out')
+  return call && rung ? { ...call, rung } : call
 }
 
 /** The heading without its leading number, as an id: `1. Skip it` → `skip-it`. */

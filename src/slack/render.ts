@@ -1,10 +1,10 @@
 import { isFreeze } from '../domain/freeze.ts'
 import { BREAK_GLASS, type SignedDecision } from '../domain/grant.ts'
-import type { Incident, Proposal } from '../domain/incident.ts'
+import { type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../domain/incident.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
 import { count, cut, fallback, literal, moment, user, usergroup } from './text.ts'
-import { lines, notice } from './views/blocks.ts'
+import { actions, bold, button, lines, notice } from './views/blocks.ts'
 import { evidenceCard } from './views/evidence.ts'
 import { playbookCard } from './views/playbook.ts'
 import { approverMentions, proposalCard } from './views/proposal.ts'
@@ -23,6 +23,7 @@ export function render(incident: Incident, context: ViewContext): Drawn[] {
       ),
       ...(p.reminded && p.plannedAt ? [{ at: p.plannedAt, drawn: [reminder(incident, p, context)] }] : []),
     ]),
+    ...undoReminders(incident, context),
     ...handover(incident, context),
     ...(incident.resolvedAt ? [{ at: incident.resolvedAt, drawn: [ending(incident, incident.resolvedAt)] }] : []),
   ]
@@ -53,6 +54,27 @@ const atTerminal = (d: SignedDecision, incident: Incident, { policy }: ViewConte
       lines(['Look whether this was right: ', ...approverMentions(policy, incident)]),
     ],
   }
+}
+
+/** A change that must be undone is mentioned until it is. */
+function undoReminders(incident: Incident, { policy }: ViewContext): { at: string; drawn: Drawn[] }[] {
+  const owed = owedUndo(incident)
+  return incident.undoReminders.map(({ step, at }, n) => {
+    const title = stepOf(incident, step)?.title ?? step
+    const last = owed?.step.id === step && n === incident.undoReminders.length - 1
+    const ask = button(`Plan: ${title}`, { kind: 'request', incident: incident.id, step }, 'primary')
+    const drawn: Drawn = {
+      key: `note:undo:${n}`,
+      kind: 'message',
+      thread: true,
+      text: fallback(`Still to be undone: ${title}`),
+      blocks: [
+        lines(['Still to be undone: ', bold(title), '. ', ...approverMentions(policy, incident)]),
+        ...(last && nextRung(incident)?.id === step ? [actions(ask)] : []),
+      ],
+    }
+    return { at, drawn: [drawn] }
+  })
 }
 
 /** Where the playbook changes nothing, what was found is handed to its owner, once all of it is there. */

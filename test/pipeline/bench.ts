@@ -56,7 +56,7 @@ const call = (command: string, effect: 'read' | 'once') => ({
   params: {},
   fields: [],
 })
-export const playbook: Playbook = {
+export const PLAYBOOK: Playbook = {
   id: 'lamp/off',
   hash: 'sha256:1',
   title: 'The lamp is off',
@@ -86,7 +86,11 @@ export const alertOf = (patch: Partial<Alert> = {}): Alert => ({
 })
 
 /** Bot and workers in one process, on a real journal, with a lamp of two switches whose behaviour a test sets. */
-export async function createBench(redis: Awaited<ReturnType<typeof startRedis>>, rules: z.input<typeof Policy> = {}) {
+export async function createBench(
+  redis: Awaited<ReturnType<typeof startRedis>>,
+  rules: z.input<typeof Policy> = {},
+  playbook: Playbook = PLAYBOOK,
+) {
   const policy = Policy.parse({ ...POLICY, ...rules })
   const client = redis.connect()
   await client.flushall()

@@ -3,7 +3,7 @@ import { Unanswered } from '../../src/domain/command.ts'
 import { verifyChain } from '../../src/domain/event.ts'
 import { incidentId } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
-import { ada, type Bench, createBench, playbook, sam } from './bench.ts'
+import { ada, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 let w: Bench
@@ -54,7 +54,7 @@ describe('a granted plan', () => {
     expect(await w.state(id)).toMatchObject({ status: 'open', voided: 1 })
     const again = await w.open()
     await w.decide(again)
-    await w.runner('w1', { playbooks: new Map([[playbook.id, { ...playbook, hash: 'sha256:2' }]]) }).run(again, 'p1')
+    await w.runner('w1', { playbooks: new Map([[PLAYBOOK.id, { ...PLAYBOOK, hash: 'sha256:2' }]]) }).run(again, 'p1')
     expect((await w.state(again)).note).toContain('differs')
     expect(w.lamp.on).toBe(0)
   })

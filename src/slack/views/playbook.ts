@@ -1,6 +1,6 @@
 import type { KnownBlock } from '@slack/types'
 import { isFreeze } from '../../domain/freeze.ts'
-import { type Incident, nextRung } from '../../domain/incident.ts'
+import { type Incident, isSpare, nextRung } from '../../domain/incident.ts'
 import type { Drawn } from '../show.ts'
 import { cut, exact } from '../text.ts'
 import { actions, button, facts, header } from './blocks.ts'
@@ -15,7 +15,8 @@ export function playbookCard(incident: Incident): Drawn[] {
   const { intro, steps } = incident.playbook
   const prose = steps.map((s) => `**${s.title}**\n${s.prose}`)
   const text = cut([intro, ...prose].join('\n\n'), PROSE)
-  const next = nextRung(incident)
+  const rung = nextRung(incident)
+  const next = rung && !isSpare(incident, rung) ? rung : null
   const on = (step: string) => ({ kind: 'request', incident: incident.id, step }) as const
   // What has been looked at has its button beside what was found.
   const looks = steps.filter((s) => s.call?.effect === 'read' && !Object.hasOwn(incident.evidence, s.id))

@@ -1,6 +1,6 @@
 import type { AlertBlock, KnownBlock } from '@slack/types'
 import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
-import { type Incident, nextRung, type Proposal, stepOf } from '../../domain/incident.ts'
+import { type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../../domain/incident.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
 import { cut, fallback, link, moment, webUrl } from '../text.ts'
@@ -37,6 +37,13 @@ export function status(incident: Incident): Status {
   const granted = first('granted')
   if (granted)
     return { words: 'approved, waiting for a worker', level: 'info', next: `wait for ${titled(granted)} to start` }
+  const owed = owedUndo(incident)
+  if (incident.resolvedAt && owed)
+    return {
+      words: 'resolved, but something is still to be undone',
+      level: 'warning',
+      next: `ask for “${owed.step.title}” in the thread, once it is time`,
+    }
   if (incident.resolvedAt) return { words: 'resolved', level: 'success', next: '' }
   const open = first('open')
   if (open)

@@ -1,6 +1,13 @@
 import type { AlertBlock, KnownBlock, PlanBlock, TaskCardBlock } from '@slack/types'
-import { landedSteps } from '../../domain/decide.ts'
-import { type Incident, type Proposal, type Run, stepOf } from '../../domain/incident.ts'
+import {
+  type Incident,
+  isSpare,
+  landedSteps,
+  nextRung,
+  type Proposal,
+  type Run,
+  stepOf,
+} from '../../domain/incident.ts'
 import type { Subject } from '../../domain/plan.ts'
 import type { Progress } from '../../domain/ports.ts'
 import type { Drawn } from '../show.ts'
@@ -100,10 +107,19 @@ function outcome(incident: Incident, p: Proposal, run: Run, subject: Subject, ti
     ...(run.findings.length > 0 ? [fixed(run.findings.map(findingLine).join('\n'))] : []),
     ...(p.status === 'unknown' ? choices(incident, p, subject) : []),
     ...(run.settled ? [settledLine(run.settled)] : []),
+    ...spare(incident, p),
     ...(run.endedAt ? [small(`Took ${span(run.startedAt, run.endedAt)}. `, ...recorded(run))] : []),
   ]
   const text = fallback(`${words}: ${title} (${subject.environment}). ${run.message}`)
   return { key: `outcome:${p.id}`, kind: 'message', thread: true, text, blocks }
+}
+
+/** The checks are good, but only a person sees whether it helped: the rung for that is offered here. */
+function spare(incident: Incident, p: Proposal): KnownBlock[] {
+  const next = nextRung(incident)
+  if (p !== incident.proposals.at(-1) || !next || !isSpare(incident, next)) return []
+  const press = { kind: 'request', incident: incident.id, step: next.id } as const
+  return [actions(button(`It did not help. Plan: ${next.title}`, press))]
 }
 
 const recorded = ({ entry }: Run): Piece[] =>

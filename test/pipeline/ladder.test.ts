@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { isQuiet, isSpare, nextRung, owedUndo } from '../../src/domain/incident.ts'
+import type { Playbook, RUNGS } from '../../src/domain/playbook.ts'
+import { startRedis } from '../redis/server.ts'
+import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
+
+let redis: Awaited<ReturnType<typeof startRedis>>
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+
+/** The lamp's playbook, whose second change is marked. */
+const marked = (rung: (typeof RUNGS)[number]): Playbook => ({
+  ...PLAYBOOK,
+  steps: PLAYBOOK.steps.map((s) => (s.id === 'replace' && s.call ? { ...s, call: { ...s.call, rung } } : s)),
+})
+async function begin(rung: (typeof RUNGS)[number]) {
+  const w = await createBench(redis, { undoMinutes: 60 }, marked(rung))
+  const id = await w.open()
+  return {
+    w,
+    id,
+    async run(proposal: string) {
+      await w.decide(id, 'approve', proposal, sam)
+      await w.runner('w1').run(id, proposal)
+      return (await w.state(id, proposal)).status
+    },
+    async ask(proposal: string) {
+      const answer = await w.handlers.request({ incident: id, step: 'replace', params: {}, person: ada })
+      if (answer.ok) await w.propose(id, proposal, true)
+      return answer
+    },
+    incident: async () => (await w.journal.load(id))!,
+    resolve: (w: Bench) =>
+      w.ingest({ alerts: [alertOf({ status: 'resolved', endsAt: '2026-01-02T04:00:00.000Z' })], truncated: 0 }),
+  }
+}
+
+describe('a rung for otherwise', () => {
+  it('is the next one when the change before has run and its verification failed', async () => {
+    const l = await begin('otherwise')
+    l.w.lamp.checks = () => [{ title: 'it is on', ok: false, detail: '' }]
+    expect(await l.run('p1')).toBe('failed')
+    const incident = await l.incident()
+    expect(nextRung(incident)?.id).toBe('replace')
+    expect(isSpare(incident, nextRung(incident)!)).toBe(false)
+  })
+
+  it('is kept aside when it helped, until a person says that it did not', async () => {
+    const l = await begin('otherwise')
+    expect(await l.ask('p2')).toEqual({ ok: false, reason: 'not_offered_yet' })
+    expect(await l.run('p1')).toBe('succeeded')
+    const incident = await l.incident()
+    expect(isSpare(incident, nextRung(incident)!)).toBe(true)
+    expect(await l.ask('p2')).toEqual({ ok: true })
+    expect((await l.w.state(l.id, 'p2')).status).toBe('open')
+  })
+})
+
+describe('a change that must be undone', () => {
+  it('keeps its incident open after the alert has resolved, and is undone by a plan of its own', async () => {
+    const l = await begin('undoes')
+    expect(owedUndo(await l.incident())).toBeNull()
+    expect(await l.run('p1')).toBe('succeeded')
+    await l.resolve(l.w)
+    const resolved = await l.incident()
+    expect([resolved.resolvedAt !== null, isQuiet(resolved), nextRung(resolved)?.id]).toEqual([true, false, 'replace'])
+    await l.w.botTick()
+    expect(await l.w.journal.active()).toEqual([l.id])
+    expect(await l.ask('p2')).toEqual({ ok: true })
+    expect(await l.run('p2')).toBe('succeeded')
+    expect(isQuiet(await l.incident())).toBe(true)
+    expect(await l.ask('p3')).toEqual({ ok: false, reason: 'incident_resolved' })
+  })
+
+  it('is mentioned after an hour, two more, four more, until it is undone', async () => {
+    const l = await begin('undoes')
+    await l.run('p1')
+    const told = async (hours: number) => {
+      l.w.time.offset += hours * 3_600_000
+      await l.w.botTick()
+      return (await l.incident()).undoReminders.length
+    }
+    expect([await told(0.9), await told(0.2), await told(1.5), await told(1), await told(3), await told(1.1)]).toEqual([
+      0, 1, 1, 2, 2, 3,
+    ])
+    await l.ask('p2')
+    await l.run('p2')
+    expect(await told(100)).toBe(3)
+  })
+
+  it('stays owed when undoing it fails, is rejected, or its plan is withdrawn by nothing but a person', async () => {
+    const l = await begin('undoes')
+    await l.run('p1')
+    await l.ask('p2')
+    await l.resolve(l.w)
+    expect((await l.w.state(l.id, 'p2')).status).toBe('open')
+    await l.w.decide(l.id, 'reject', 'p2')
+    expect(nextRung(await l.incident())?.id).toBe('replace')
+    await l.ask('p3')
+    l.w.lamp.checks = () => [{ title: 'it is off', ok: false, detail: '' }]
+    expect(await l.run('p3')).toBe('failed')
+    expect([owedUndo(await l.incident())?.step.id, isQuiet(await l.incident())]).toEqual(['replace', false])
+  })
+
+  it('is not owed when nothing of the change landed', async () => {
+    const l = await begin('undoes')
+    l.w.lamp.work = async () => {
+      throw new Error('no power')
+    }
+    expect(await l.run('p1')).toBe('failed')
+    expect([owedUndo(await l.incident()), nextRung(await l.incident())]).toEqual([null, null])
+  })
+})
