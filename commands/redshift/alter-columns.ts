@@ -1,19 +1,22 @@
+import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
-import { type Alteration, alterations } from './alterations.ts'
+import { type Alteration, alterations, type TooLong } from './alterations.ts'
 import { type Column, readColumns, readExternal } from './columns.ts'
 import { redshift } from './connection.ts'
+import { latestFailure, readErrors } from './errors.ts'
 import { loadOf } from './load.ts'
 
 const Params = z.object({
   connection: z.string().describe('Redshift connection'),
   load: z.string().describe('Load, as the connection names it; its table is altered'),
-  add: z.string().max(2_000).default('').describe('Columns to add: "seen timestamp, note varchar(200)"'),
-  widen: z.string().max(2_000).default('').describe('VARCHAR columns to widen: "note 512"'),
+  // Required, so that a playbook that leaves one out has it asked for.
+  add: z.string().max(2_000).describe('Columns to add: "seen timestamp, note varchar(200)"; empty for none'),
+  widen: z.string().max(2_000).describe('VARCHAR columns to widen: "note 512"; empty for none'),
   files: z
     .enum(['yes', 'no'])
     .default('yes')
-    .describe('Whether to add and widen what the files need, by the external table of the load'),
+    .describe('Whether to add and widen what the files need, by the external table and the latest errors of the load'),
 })
 
 type Data = Readonly<{ connection: string; table: string; changes: readonly Alteration[] }>
@@ -36,7 +39,8 @@ export const alterColumns = defineChange<typeof Params, Data>({
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
     const external = files === 'yes' && load.external ? await readExternal(sql, load.external) : []
-    const changes = alterations(load.table, columns, { add, widen, files: external })
+    const tooLong = files === 'yes' ? await valuesTooLong(sql, load.table) : []
+    const changes = alterations(load.table, columns, { add, widen, files: external, tooLong })
     if (changes.length === 0)
       throw new Refused(
         `Nothing to do: ${load.table} has all that ${external.length > 0 ? load.external : 'was asked for'}. Name columns to add or to widen.`,
@@ -107,6 +111,16 @@ export const alterColumns = defineChange<typeof Params, Data>({
     return { landed: (column?.type ?? '') === change.from ? 'no' : 'cannot_tell', detail: is }
   },
 })
+
+/** "String length exceeds DDL length": "Load error reference" of the developer guide. */
+const TOO_LONG = 1204
+
+/** The values that the latest failed load found too long for their columns. */
+async function valuesTooLong(sql: Client, table: string): Promise<TooLong[]> {
+  const query = await latestFailure(sql, table)
+  const errors = query === null ? [] : await readErrors(sql, query, 1_000)
+  return errors.filter((e) => e.code === TOO_LONG).map((e) => ({ column: e.column, bytes: e.bytes }))
+}
 
 const definition = (columns: readonly Column[]): string =>
   columns.map((c) => `${c.name} ${c.type}${c.nullable ? '' : ' not null'}`).join(', ')

@@ -16,12 +16,7 @@ const Params = z.object({
     .max(1_024)
     .default('')
     .describe('S3 location at or below that of the load; empty for that of its latest failure'),
-  maxErrors: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .default(0)
-    .describe('Errors to pass over, at most as many as the load allows'),
+  maxErrors: z.coerce.number().int().min(0).describe('Errors to pass over, at most as many as the load allows'),
 })
 
 type Data = Readonly<{ connection: string; statement: Statement; tolerated: number }>

@@ -12,6 +12,8 @@ export type LoadError = Readonly<{
   type: string
   length: string
   value: string
+  /** Of the value, as far as Redshift keeps it. */
+  bytes: number
   rawLine: string
   code: number
   reason: string
@@ -72,6 +74,7 @@ export async function readErrors(sql: Client, query: number, limit: number): Pro
     type: clean(row.type, 10),
     length: clean(row.length, 10),
     value: clean(row.value, 200),
+    bytes: Buffer.byteLength(row.value),
     rawLine: row.raw_line,
     code: row.code,
     reason: clean(row.reason, 200),

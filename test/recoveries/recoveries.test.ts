@@ -2,13 +2,17 @@ import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { startRedis } from '../redis/server.ts'
 import { createDesk } from './desk.ts'
+import { stopPipeline } from './redshift.ts'
 import { page, ROWS } from './table.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 beforeAll(async () => {
   redis = await startRedis()
 })
-afterAll(() => redis.stop())
+afterAll(async () => {
+  await stopPipeline()
+  await redis.stop()
+})
 
 describe.each(ROWS.map((row) => [row.id, row.failure, row] as const))('%s: %s', (_id, _failure, row) => {
   let system: Awaited<ReturnType<typeof row.begin>>

@@ -12,6 +12,7 @@ import { KAFKA_ROWS } from './kafka.ts'
 import { KUBERNETES_ROWS } from './kubernetes.ts'
 import { METADATA_ROWS } from './metadata.ts'
 import { NETWORK_ROWS } from './network.ts'
+import { REDSHIFT_ROWS } from './redshift.ts'
 import type { Row } from './row.ts'
 import { S3_ROWS } from './s3.ts'
 
@@ -338,6 +339,7 @@ const SYSTEMS = {
   KUBERNETES_ROWS,
   METADATA_ROWS,
   NETWORK_ROWS,
+  REDSHIFT_ROWS,
   S3_ROWS,
 }
 

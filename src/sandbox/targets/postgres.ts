@@ -30,6 +30,8 @@ export async function startPostgres(): Promise<PostgresServer> {
     password: PASSWORD,
     persistent: false,
     createPostgresUser: userInfo().uid === 0,
+    // Nothing of it outlives the process.
+    initdbFlags: ['--no-sync'],
     postgresFlags: [
       '-h',
       '127.0.0.1',

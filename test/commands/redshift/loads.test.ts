@@ -67,7 +67,7 @@ async function run(sql: string) {
 const read = (command: Command, params: Record<string, unknown>) =>
   (command as ReadCommand).read(command.params.parse({ connection: 'warehouse', ...params }), world.read())
 const plan = (command: ChangeCommand, params: Record<string, unknown>) =>
-  propose(command, { connection: 'warehouse', ...params }, world.read())
+  propose(command, { connection: 'warehouse', add: '', widen: '', maxErrors: '0', ...params }, world.read())
 const rows = async (sql: string) => (await warehouse.ask(sql)).rows
 
 beforeAll(async () => {
@@ -367,6 +367,25 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
     expect((await alterColumns.verify(made, world.read())).filter((c) => !c.ok)).toEqual([])
   })
 
+  it('makes room for the value that the latest load found too long, and then the load goes through', async () => {
+    put(`${CLICKS}1.csv.gz`, [...GOOD, '4,2026-11-20 01:00:00,seventeen letters'])
+    expect((await nightly('clicks', CLICKS)).error).toContain('stl_load_errors')
+    const made = await plan(alterColumns, { load: 'clicks' })
+    expect(made.steps[0]?.detail).toBe('ALTER TABLE "events"."clicks" ALTER COLUMN "note" TYPE character varying(32)')
+    await alterColumns.run(made, world.run(made).ctx)
+    const again = await plan(copy, { load: 'clicks' })
+    await copy.run(again, world.run(again).ctx)
+    expect(await rows('select note from events.clicks where id = 4')).toEqual([{ note: 'seventeen letters' }])
+  })
+
+  it('does not guess how long a value is that Redshift has cut', async () => {
+    put(`${CLICKS}1.csv.gz`, [...GOOD, `4,2026-11-20 01:00:00,${'x'.repeat(2_000)}`])
+    await nightly('clicks', CLICKS)
+    await expect(plan(alterColumns, { load: 'clicks' })).rejects.toThrow('name the length')
+    const made = await plan(alterColumns, { load: 'clicks', widen: 'note 4096', files: 'no' })
+    expect(made.steps.map((s) => s.id)).toEqual(['widen-note'])
+  })
+
   it('does not guess about a column that somebody else made into something else', async () => {
     const made = await plan(alterColumns, { load: 'orders', widen: 'title 64' })
     await warehouse.ask('alter table events.orders alter column title type varchar(100)')
@@ -417,7 +436,7 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
     })
     const made = await propose(
       alterColumns,
-      { connection: 'warehouse', load: 'orders', add: 'a int32' },
+      { connection: 'warehouse', load: 'orders', add: 'a int32', widen: '' },
       impatient.read(),
     )
     await expect(alterColumns.run(made, impatient.run(made).ctx)).rejects.toThrow('statement timeout')

@@ -108,7 +108,7 @@ describe('redshift.quarantine-rejected', () => {
     expect(await s3.bytes(copyKey)).toEqual(original)
     expect((await s3.bytes(badKey)).toString()).toBe(`${BAD}\n`)
 
-    const again = await propose(copy, { connection: 'warehouse', load: 'clicks' }, world.read())
+    const again = await propose(copy, { connection: 'warehouse', load: 'clicks', maxErrors: '0' }, world.read())
     await copy.run(again, world.run(again).ctx)
     expect((await warehouse.ask('select count(*)::int as n from events.clicks')).rows).toEqual([{ n: 50 }])
   })
