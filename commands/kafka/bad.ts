@@ -10,7 +10,7 @@ export type Search = Readonly<{ position: Position; bad: Rec | null; readTo: num
 
 /** Looks for the first bad record at or after each committed offset, through at most `most` records a partition. */
 export async function findBad(
-  { kafka }: KafkaClient,
+  client: KafkaClient,
   settings: KafkaSettings,
   topic: string,
   all: readonly Position[],
@@ -27,7 +27,7 @@ export async function findBad(
     bad.set(record.partition, record)
     return true
   }
-  const next = await scan(kafka, settings, topic, ranges, visit, ctx)
+  const next = await scan(client, settings, topic, ranges, visit, ctx)
   return all.map((position) => ({
     position,
     bad: bad.get(position.partition) ?? null,

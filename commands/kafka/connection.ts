@@ -2,6 +2,7 @@ import { isAbsolute } from 'node:path'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
+import { createReader, type Reader } from './reader.ts'
 
 const Name = z.string().regex(/^[A-Za-z0-9._-]{1,249}$/, 'not a name of a topic')
 
@@ -33,8 +34,6 @@ export const KafkaSettings = z
       .string()
       .refine((path) => isAbsolute(path) && !path.includes('\0'), 'write an absolute path')
       .optional(),
-    /** Reading needs a group of its own; its name begins with this. */
-    readGroupPrefix: z.string().min(1).default('keyturn-'),
     /** A partition that gives no record for this long is not read on. */
     idleSeconds: z.number().min(0.1).max(120).default(10),
   })
@@ -44,14 +43,14 @@ export const KafkaSettings = z
   })
 export type KafkaSettings = z.infer<typeof KafkaSettings>
 
-export type KafkaClient = Readonly<{ kafka: Kafka; admin: Admin }>
+export type KafkaClient = Readonly<{ kafka: Kafka; admin: Admin; reader: Reader }>
 
 /** One Kafka cluster: the topics that may be looked at, and the groups of them that may be moved. */
 export const kafka = defineConnection<KafkaSettings, KafkaClient>({
   kind: 'kafka',
   settings: KafkaSettings,
   async open({ brokers, tls, sasl }, secret) {
-    const client = new Kafka({
+    const config = {
       clientId: 'keyturn',
       brokers,
       ssl: tls,
@@ -62,10 +61,11 @@ export const kafka = defineConnection<KafkaSettings, KafkaClient>({
       connectionTimeout: 5_000,
       requestTimeout: 30_000,
       retry: { retries: 3 },
-    })
+    }
+    const client = new Kafka(config)
     const admin = client.admin()
     await admin.connect()
-    return { kafka: client, admin }
+    return { kafka: client, admin, reader: createReader(config) }
   },
-  close: ({ admin }) => admin.disconnect(),
+  close: async ({ admin, reader }) => void (await Promise.all([admin.disconnect(), reader.close()])),
 })

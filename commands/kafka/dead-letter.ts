@@ -17,7 +17,7 @@ const sourceOf = ({ topic, partition, offset, hash }: Shown) => `${topic}/${part
 
 /** Reads exactly these records again, in their order. Refuses when one is gone or another one. */
 export async function readShown(
-  { kafka }: KafkaClient,
+  client: KafkaClient,
   settings: KafkaSettings,
   shown: readonly Shown[],
   ctx: Pick<ReadContext, 'now' | 'signal'>,
@@ -29,7 +29,7 @@ export async function readShown(
     return false
   }
   const range = { partition, from, to: shown.at(-1)!.offset + 1 }
-  await scan(kafka, settings, topic, [range], visit, ctx)
+  await scan(client, settings, topic, [range], visit, ctx)
   return shown.map(({ offset, hash }) => {
     const record = found.get(offset)
     if (!record || hashOf(record) !== hash)
@@ -65,13 +65,13 @@ export async function copy(
 
 /** Which of these records have a copy among the newest of the dead-letter topic, and whether all of it was seen. */
 export async function copied(
-  { kafka, admin }: KafkaClient,
+  client: KafkaClient,
   settings: KafkaSettings,
   deadLetter: string,
   shown: readonly Shown[],
   ctx: Pick<ReadContext, 'now' | 'signal'>,
 ): Promise<{ found: Set<number>; sawAll: boolean }> {
-  const ranges = (await admin.fetchTopicOffsets(deadLetter)).map(({ partition, low, high }) => ({
+  const ranges = (await client.admin.fetchTopicOffsets(deadLetter)).map(({ partition, low, high }) => ({
     partition,
     from: Math.max(Number(low), Number(high) - NEWEST),
     to: Number(high),
@@ -84,6 +84,6 @@ export async function copied(
       if (name === SOURCE && wanted.has(value.toString())) found.add(wanted.get(value.toString())!)
     return false
   }
-  const next = await scan(kafka, settings, deadLetter, ranges, visit, ctx)
+  const next = await scan(client, settings, deadLetter, ranges, visit, ctx)
   return { found, sawAll: ranges.every((r) => r.isWhole && next.get(r.partition) === r.to) }
 }

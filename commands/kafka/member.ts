@@ -36,13 +36,6 @@ type Options = Readonly<{
   group: string
   given: Given
   signal: AbortSignal
-  /** Gets each batch of the given partitions; without it nothing is read. */
-  eachBatch?: Parameters<Consumer['run']>[0] extends infer Config
-    ? NonNullable<Config> extends { eachBatch?: infer Handler }
-      ? Handler
-      : never
-    : never
-  seek?: ReadonlyMap<number, number>
 }>
 
 /**
@@ -51,7 +44,7 @@ type Options = Readonly<{
  */
 export async function alone<T>(
   kafka: Kafka,
-  { group, given, signal, eachBatch, seek }: Options,
+  { group, given, signal }: Options,
   work: (consumer: Consumer) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted()
@@ -59,7 +52,7 @@ export async function alone<T>(
   const consumer = kafka.consumer({
     groupId: group,
     partitionAssigners: [only(given, (n) => (members = n))],
-    sessionTimeout: 10_000,
+    sessionTimeout: 6_000,
     rebalanceTimeout: 10_000,
     heartbeatInterval: 1_000,
     // Leaving waits for the fetch that is under way.
@@ -77,9 +70,7 @@ export async function alone<T>(
   try {
     await consumer.connect()
     await consumer.subscribe({ topic: given.topic, fromBeginning: true })
-    await consumer.run({ autoCommit: false, eachBatch: eachBatch ?? (async () => {}) })
-    for (const [partition, offset] of seek ?? [])
-      consumer.seek({ topic: given.topic, partition, offset: String(offset) })
+    await consumer.run({ autoCommit: false, eachBatch: async () => {} })
     await Promise.race([joined.promise, ended.promise])
     if (members !== 1) throw othersIn(group)
     return await Promise.race([work(consumer), ended.promise])

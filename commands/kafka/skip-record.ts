@@ -71,7 +71,7 @@ export const skipRecord = defineChange({
     const passed: Rec[] = []
     if (bad.offset > from) {
       const visit = (record: Rec) => passed.push(record) > MOST
-      await scan(client.kafka, settings, topic, [{ partition, from, to: bad.offset + 1 }], visit, ctx)
+      await scan(client, settings, topic, [{ partition, from, to: bad.offset + 1 }], visit, ctx)
     } else passed.push(bad)
     if (passed.length > records)
       throw new Refused(
@@ -133,20 +133,21 @@ export const skipRecord = defineChange({
           `The group "${group}" stands at ${now ?? 'no offset'} in ${topic}/${partition} now, not at ${from}.`,
         )
     }
-    await ctx.step('copy', async () => {
-      await alone(client.kafka, { group, given, signal: ctx.signal }, stillThere)
-      const copies = await readShown(client, settings, records, ctx)
-      await copy(client.kafka, deadLetter, copies, records, ctx.signal)
-      return copies.length
-    })
-    ctx.progress(1, 2)
-    await ctx.step('move', () =>
-      alone(client.kafka, { group, given, signal: ctx.signal }, async (consumer) => {
+    // Held from the first look to the commit: who comes meanwhile makes the commit fail.
+    await alone(client.kafka, { group, given, signal: ctx.signal }, async (consumer) => {
+      await stillThere()
+      await ctx.step('copy', async () => {
+        const copies = await readShown(client, settings, records, ctx)
+        await copy(client.kafka, deadLetter, copies, records, ctx.signal)
+        return copies.length
+      })
+      ctx.progress(1, 2)
+      await ctx.step('move', async () => {
         await stillThere()
         await consumer.commitOffsets([{ topic, partition, offset: String(to) }])
         return to
-      }),
-    )
+      })
+    })
     return `${group} goes on at ${topic}/${partition}/${to}; ${records.length === 1 ? 'the record is' : `${records.length} records are`} in ${deadLetter}.`
   },
   async verify({ data }, ctx) {

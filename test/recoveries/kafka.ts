@@ -1,9 +1,9 @@
 import { type Cluster, consume, startCluster } from '../commands/kafka/cluster.ts'
 import type { Row } from './row.ts'
 
-const GROUP = 'loader'
+const groupOf = (topic: string) => `${topic}-loader`
 const firing = (topic: string) => ({
-  labels: { alertname: 'KafkaPoisonMessage', connection: 'events', topic, group: GROUP, partition: '1' },
+  labels: { alertname: 'KafkaPoisonMessage', connection: 'events', topic, group: groupOf(topic), partition: '1' },
 })
 
 /** A topic whose second record in partition 1 is not JSON, with a group that stands before it. */
@@ -15,9 +15,7 @@ async function poison(cluster: Cluster, topic: string): Promise<void> {
   ]
   await cluster.producer.send({ topic, messages })
   await cluster.admin.fetchTopicMetadata({ topics: [`${topic}-dead`] })
-  const before = await consume(cluster, GROUP, topic)
-  await before.commit(1, 1)
-  await before.stop()
+  await cluster.stand(groupOf(topic), topic, { 1: 1 })
 }
 
 export const KAFKA_ROWS: readonly Row[] = [
@@ -30,8 +28,8 @@ export const KAFKA_ROWS: readonly Row[] = [
       const cluster = await startCluster()
       for (const topic of ['orders', 'refunds']) await poison(cluster, topic)
       const topics = {
-        orders: { groups: [GROUP], deadLetter: 'orders-dead' },
-        refunds: { groups: [GROUP], deadLetter: 'refunds-dead' },
+        orders: { groups: [groupOf('orders')], deadLetter: 'orders-dead' },
+        refunds: { groups: [groupOf('refunds')], deadLetter: 'refunds-dead' },
       }
       return {
         connections: {
@@ -40,13 +38,13 @@ export const KAFKA_ROWS: readonly Row[] = [
         secrets: {},
         alert: async () => firing('orders'),
         async mended() {
-          const [, at] = await cluster.committed(GROUP, 'orders')
+          const [, at] = await cluster.committed(groupOf('orders'), 'orders')
           const dead = (await cluster.admin.fetchTopicOffsets('orders-dead')).reduce((n, p) => n + Number(p.high), 0)
           if (at !== 2 || dead !== 1) throw new Error(`not mended: at ${at}, ${dead} set aside`)
         },
         guard: {
           async arrange(desk) {
-            const busy = await consume(cluster, GROUP, 'refunds')
+            const busy = await consume(cluster, groupOf('refunds'), 'refunds')
             const id = await desk.fire(firing('refunds'))
             // This cluster does not say who is in a group: joining it does.
             await desk.approve(id)

@@ -1,7 +1,10 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { promisify } from 'node:util'
 import type { PartitionAssigner } from 'kafkajs'
 import kafkajs from 'kafkajs'
+import Inner from 'kafkajs/src/cluster/index.js'
+import socketFactory from 'kafkajs/src/network/socketFactory.js'
 
 const { AssignerProtocol, Kafka, logLevel, PartitionAssigners } = kafkajs
 
@@ -23,7 +26,15 @@ export async function startCluster() {
   const kafka = new Kafka({ clientId: 'test', brokers: [broker], logLevel: logLevel.NOTHING })
   const admin = kafka.admin()
   const producer = kafka.producer()
-  await Promise.all([admin.connect(), producer.connect()])
+  const silent: object = { info() {}, error() {}, warn() {}, debug() {}, namespace: () => silent }
+  const inner = new Inner({
+    brokers: [broker],
+    logger: silent,
+    socketFactory: socketFactory(),
+    metadataMaxAge: 300_000,
+    allowAutoTopicCreation: false,
+  })
+  await Promise.all([admin.connect(), producer.connect(), inner.connect()])
   return {
     broker,
     kafka,
@@ -34,12 +45,45 @@ export async function startCluster() {
       const [all] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
       return all!.partitions.sort((a, b) => a.partition - b.partition).map((p) => Number(p.offset))
     },
+    /** Sets where a group stands that nobody is in, at once: to join it takes seconds. */
+    async stand(groupId: string, topic: string, offsets: Readonly<Record<number, number>>): Promise<void> {
+      const partitions = Object.entries(offsets).map(([partition, offset]) => ({
+        partition: Number(partition),
+        offset: String(offset),
+      }))
+      const coordinator = await inner.findGroupCoordinator({ groupId })
+      const nobody = { groupGenerationId: -1, memberId: '', retentionTime: -1 }
+      await coordinator.offsetCommit({ groupId, ...nobody, topics: [{ topic, partitions }] })
+    },
+    /** Every record of a topic, as kcat reads them. */
+    async records(topic: string): Promise<Seen[]> {
+      const { stdout } = await promisify(execFile)(
+        'kcat',
+        ['-C', '-b', broker, '-t', topic, '-o', 'beginning', '-e', '-q', '-J'],
+        {
+          maxBuffer: 64 * 1024 * 1024,
+        },
+      )
+      return stdout
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as Seen)
+    },
     async stop() {
-      await Promise.allSettled([admin.disconnect(), producer.disconnect()])
+      await Promise.allSettled([admin.disconnect(), producer.disconnect(), inner.disconnect()])
       child.kill()
       await ended
     },
   }
+}
+/** `headers`: names and values in turn. */
+type Seen = {
+  partition: number
+  offset: number
+  ts: number
+  key: string | null
+  payload: string | null
+  headers?: string[]
 }
 export type Cluster = Awaited<ReturnType<typeof startCluster>>
 
@@ -60,8 +104,8 @@ export async function consume(cluster: Cluster, groupId: string, topic: string) 
   const consumer = cluster.kafka.consumer({
     groupId,
     partitionAssigners: [assigner],
-    heartbeatInterval: 500,
-    sessionTimeout: 10_000,
+    heartbeatInterval: 300,
+    sessionTimeout: 6_000,
     maxWaitTimeInMs: 200,
   })
   const joined = Promise.withResolvers<void>()
