@@ -10,6 +10,7 @@ import type { Desk } from './desk.ts'
 import { EMR_ROWS } from './emr.ts'
 import { KAFKA_ROWS } from './kafka.ts'
 import { KUBERNETES_ROWS } from './kubernetes.ts'
+import { MACHINES_ROWS } from './machines.ts'
 import { METADATA_ROWS } from './metadata.ts'
 import { NETWORK_ROWS } from './network.ts'
 import { REDSHIFT_ROWS } from './redshift.ts'
@@ -337,6 +338,7 @@ const SYSTEMS = {
   EMR_ROWS,
   KAFKA_ROWS,
   KUBERNETES_ROWS,
+  MACHINES_ROWS,
   METADATA_ROWS,
   NETWORK_ROWS,
   REDSHIFT_ROWS,

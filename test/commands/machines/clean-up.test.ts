@@ -44,11 +44,7 @@ describe('disk space of machines', () => {
       () => 'planned',
       (error: Error) => `${error.name}: ${error.message}`,
     )
-  const left = async () =>
-    (await readdir(folder, { recursive: true, withFileTypes: true }))
-      .filter((e) => e.isFile())
-      .map((e) => e.name)
-      .sort()
+  const left = () => m.fleet.files(folder)
 
   it('shows the folders, the age of their files, and what is missing', async () => {
     if (machinesDiskUsage.effect !== 'read') throw new Error('no read')

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fault, type Json, startJson } from '../emr/json-server.ts'
@@ -175,6 +175,12 @@ export async function startFleet() {
       write(get(id), 'units', unit, `${active} 1 2026-01-05T09:00:00Z\n`),
     /** How often the unit has been started by now. */
     starts: (id: string, unit: string) => Number(readFileSync(join(get(id).home, 'units', unit), 'utf8').split(' ')[1]),
+    /** The names of all files below a folder. */
+    files: async (folder: string) =>
+      (await readdir(folder, { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map((entry) => entry.name)
+        .sort(),
     journal: (id: string, unit: string, lines: readonly string[]) =>
       write(get(id), 'journal', unit, `${lines.join('\n')}\n`),
     /** `broken`: does not come up. `flaps`: comes up and crashes, over and over. */
