@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
+import { Networks } from '../http/address.ts'
 import { type Api, createApi } from '../http/api.ts'
 import { BaseUrl, secureFor } from '../http/base.ts'
 
@@ -9,6 +10,7 @@ export const AlertmanagerSettings = z
     baseUrl: BaseUrl,
     /** Sent as `Authorization: Bearer …`. */
     tokenFrom: z.string().min(1).optional(),
+    networks: Networks,
     /** The alertnames that may be silenced; none unless they are named. */
     silenceable: z.array(z.string().min(1)).default([]),
     /** The longest silence that any approval can set. */
@@ -22,10 +24,11 @@ export type AlertmanagerSettings = z.infer<typeof AlertmanagerSettings>
 export const alertmanager = defineConnection<AlertmanagerSettings, Api>({
   kind: 'alertmanager',
   settings: AlertmanagerSettings,
-  open({ baseUrl, tokenFrom, timeoutMs }, secret) {
+  open({ baseUrl, tokenFrom, networks, timeoutMs }, secret) {
     const token = tokenFrom && secret(tokenFrom)
     const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
-    return createApi({ name: 'alertmanager', baseUrl, headers, secret: token, timeoutMs, maxBytes: 4 * 1024 * 1024 })
+    const maxBytes = 4 * 1024 * 1024
+    return createApi({ name: 'alertmanager', baseUrl, headers, secret: token, networks, timeoutMs, maxBytes })
   },
   close() {},
 })

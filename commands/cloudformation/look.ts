@@ -79,6 +79,7 @@ export async function answered(
       headers: {},
       signal: limit,
       maxBytes: MOST_BYTES,
+      reachable: 'private',
     })
     if (answer.status !== 200) return { fault: `answered ${answer.status}` }
     const commit = commitIn(answer.body, service.commitField)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineConnection, Refused } from '../../src/domain/command.ts'
+import { Networks } from '../http/address.ts'
 import { exchange } from '../http/exchange.ts'
 
 const isLoopback = (host: string) => host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
@@ -13,6 +14,7 @@ const Settings = z
   .strictObject({
     baseUrl: z.url({ protocol: /^https?$/ }).default('https://api.github.com'),
     tokenFrom: z.string().min(1).optional(),
+    networks: Networks,
     /** What may be asked for. `required` names checks without which no commit is green, however many others passed. */
     repositories: z.record(
       Repository,
@@ -67,6 +69,7 @@ export const github = defineConnection<Settings, GitHubClient>({
           signal: AbortSignal.any([signal, AbortSignal.timeout(settings.timeoutMs)]),
           maxBytes: MOST_BYTES,
           secret: token,
+          reachable: settings.networks,
         })
         // 422: the text given for a commit names none.
         if (status === 404 || status === 422) return undefined

@@ -16,6 +16,8 @@ export function createApi(service: {
   baseUrl: string
   headers: Record<string, string>
   secret?: string | undefined
+  /** Private networks that its name may stand for; none if left out. */
+  networks?: readonly string[]
   timeoutMs: number
   maxBytes: number
 }): Api {
@@ -33,6 +35,7 @@ export function createApi(service: {
         signal: AbortSignal.any([signal, AbortSignal.timeout(service.timeoutMs)]),
         maxBytes: service.maxBytes,
         secret: service.secret,
+        reachable: service.networks ?? [],
       })
       const what = `${service.name}: ${method} ${path}`
       if (answer.status >= 500 || (answer.status >= 300 && answer.status < 400))

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { Value } from '../values.ts'
+import { Networks } from './address.ts'
 import { BaseUrl, secureFor } from './base.ts'
 import { Graphql } from './document.ts'
 import { type Answer, exchange } from './exchange.ts'
@@ -32,6 +33,7 @@ export const HttpSettings = z
     graphql: Graphql.optional(),
     /** Sent as `Authorization: Bearer …`. */
     tokenFrom: z.string().min(1).optional(),
+    networks: Networks,
     timeoutMs: z.number().int().min(100).max(300_000).default(10_000),
     maxResponseBytes: z.number().int().min(256).max(1_048_576).default(16_384),
   })
@@ -72,6 +74,7 @@ export const http = defineConnection<HttpSettings, HttpClient>({
           signal: AbortSignal.any([signal, AbortSignal.timeout(settings.timeoutMs)]),
           maxBytes: settings.maxResponseBytes,
           secret: token,
+          reachable: settings.networks,
         }),
     }
   },

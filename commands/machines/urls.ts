@@ -22,7 +22,8 @@ export const machinesUrls = defineRead({
       pages.map(async ([page, url]) => {
         const signal = AbortSignal.any([ctx.signal, AbortSignal.timeout(PATIENCE)])
         try {
-          const { status } = await exchange({ method: 'GET', url: new URL(url), headers: {}, signal, maxBytes: 256 })
+          const get = { method: 'GET', url: new URL(url), headers: {}, signal, maxBytes: 256 }
+          const { status } = await exchange({ ...get, reachable: 'private' })
           return { page, url, up: status < 400, said: String(status) }
         } catch (error) {
           ctx.signal.throwIfAborted()
