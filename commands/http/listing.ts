@@ -21,7 +21,9 @@ export async function openList(connection: string, name: string, ctx: ReadContex
 /** The values of those parameters that these templates use, from `name=value` lines; every other line is a fault. */
 export function valuesFor(service: Service, what: string, used: Iterable<string>, lines: readonly string[]): Values {
   const { params } = service.settings
-  const types = Object.fromEntries([...new Set(used)].flatMap((name) => (params[name] ? [[name, params[name]]] : [])))
+  const types = Object.fromEntries(
+    [...new Set(used)].flatMap((name) => (Object.hasOwn(params, name) ? [[name, params[name]!]] : [])),
+  )
   return readValues(what, types, lines)
 }
 
