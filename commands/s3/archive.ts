@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { BrokenArchive, gzip, type Oddities, unpack } from './gzip.ts'
+import { BrokenArchive, gzip, type Oddities, UnfitArchive, unpack } from './gzip.ts'
 import { sizeOf } from './listing.ts'
 import type { ObjectRef } from './objects.ts'
 import { open } from './objects.ts'
@@ -20,6 +20,8 @@ export type Tested = Readonly<{
   bytes: number
   odd: readonly string[]
   fault: string | null
+  /** Whether the fault is that content is missing. */
+  isCut: boolean
   checksums: Readonly<{ sha256: string; md5: string }> | null
   /** Over type, name, link and content of every entry, in their order. */
   content: string
@@ -42,11 +44,14 @@ async function testStream(packed: AsyncIterable<Buffer>, signal: AbortSignal): P
   const odd: Oddities = new Set()
   let bytes = 0
   let fault: string | null = null
+  let isCut = false
+  // By hand: a gzip stream that ends before its object ends would stop a loop, and the rest counts too.
+  const chunks = packed[Symbol.asyncIterator]()
   const source = async function* () {
-    for await (const chunk of packed) {
-      stored.sha256.update(chunk)
-      stored.md5.update(chunk)
-      yield chunk
+    for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+      stored.sha256.update(next.value)
+      stored.md5.update(next.value)
+      yield next.value
     }
   }
   try {
@@ -59,13 +64,17 @@ async function testStream(packed: AsyncIterable<Buffer>, signal: AbortSignal): P
       content.update(`${JSON.stringify([entry.type, entry.name, entry.link, sha256])}\n`)
       entries.push({ entry, sha256 })
     }
-    if (entries.length === 0) fault = 'it has no entry'
+    if (entries.length === 0) throw new BrokenArchive('it has no entry')
+    for await (const _ of source());
   } catch (error) {
     if (!(error instanceof BrokenArchive)) throw error
     fault = error.message
+    isCut = !(error instanceof UnfitArchive)
+  } finally {
+    await chunks.return?.()
   }
   const checksums = fault ? null : { sha256: stored.sha256.digest('hex'), md5: stored.md5.digest('hex') }
-  return { entries, bytes, odd: [...odd].sort(), fault, checksums, content: `sha256:${content.digest('hex')}` }
+  return { entries, bytes, odd: [...odd].sort(), fault, isCut, checksums, content: `sha256:${content.digest('hex')}` }
 }
 
 /** The same entries as a plain tar: ustar headers only, two empty blocks at the end. */
@@ -114,7 +123,7 @@ async function* bounded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let bytes = 0
   for await (const chunk of source) {
     bytes += chunk.length
-    if (bytes > MAX_UNPACKED) throw new BrokenArchive(`it unpacks to more than ${sizeOf(MAX_UNPACKED)}`)
+    if (bytes > MAX_UNPACKED) throw new UnfitArchive(`it unpacks to more than ${sizeOf(MAX_UNPACKED)}`)
     yield chunk
   }
 }
@@ -123,7 +132,7 @@ async function* bounded(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
 function refuseOdd(entry: Entry, before: number): void {
   const outside = (path: string) => path.startsWith('/') || path.split('/').includes('..')
   if (outside(entry.name) || (entry.type === 'link' && outside(entry.link)))
-    throw new BrokenArchive(`"${entry.name}" leads out of the folder that it is unpacked in`)
-  if (before >= MAX_ENTRIES) throw new BrokenArchive(`it has more than ${MAX_ENTRIES} entries`)
+    throw new UnfitArchive(`"${entry.name}" leads out of the folder that it is unpacked in`)
+  if (before >= MAX_ENTRIES) throw new UnfitArchive(`it has more than ${MAX_ENTRIES} entries`)
   headerOf(entry)
 }

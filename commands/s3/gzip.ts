@@ -6,6 +6,11 @@ export class BrokenArchive extends Error {
   override name = 'BrokenArchive'
 }
 
+/** It may all be there, but it is not packed again: it would be dangerous, too large, or not the same afterwards. */
+export class UnfitArchive extends BrokenArchive {
+  override name = 'UnfitArchive'
+}
+
 /** What strict readers stumble over though all of the content is there, as ends of the sentence "The archive …". */
 export type Oddities = Set<string>
 
@@ -30,7 +35,7 @@ export async function* unpack(source: Bytes, odd: Oddities, signal: AbortSignal,
   if (start.length < 2 || start.readUInt16BE(0) !== 0x1f8b) {
     if (layer === 0) odd.add('is not compressed')
     yield* whole()
-  } else if (layer === 2) throw new BrokenArchive('compressed more than twice')
+  } else if (layer === 2) throw new UnfitArchive('it is compressed more than twice')
   else {
     if (layer === 1) odd.add('is compressed twice')
     // Any of RFC 1952's flags but FNAME.

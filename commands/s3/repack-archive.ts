@@ -48,7 +48,9 @@ export const repackArchive = defineChange({
     const ref: ObjectRef = { bucket, key, etag: at.ETag, ...(at.VersionId && { versionId: at.VersionId }) }
     const found = await testArchive(client, ref, ctx.signal)
     if (!found.checksums)
-      throw new Refused(`${where} cannot be repacked: ${found.fault}. Its content is not all there: download it again.`)
+      throw new Refused(
+        `${where} cannot be repacked: ${found.fault}. ${found.isCut ? 'Its content is not all there: download it again.' : 'Ask its publisher for another one.'}`,
+      )
     if (found.odd.length === 0)
       throw new Refused(
         `${where} reads to its end and is packed plainly already: repacking changes nothing that a reader sees. Look at the reader.`,

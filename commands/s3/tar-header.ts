@@ -1,5 +1,5 @@
 import { BLOCK } from './blocks.ts'
-import { BrokenArchive } from './gzip.ts'
+import { UnfitArchive } from './gzip.ts'
 
 /** One entry. `mode`, `uid`, `gid` and `modified` (seconds since the epoch) are numbers; `link` is where a link points. */
 export type Entry = Readonly<{
@@ -13,12 +13,12 @@ export type Entry = Readonly<{
   link: string
 }>
 
-/** A ustar header. Throws BrokenArchive for a name or number that has no place in it. */
+/** A ustar header. Throws UnfitArchive for a name or number that has no place in it. */
 export function headerOf({ name, type, size, mode, uid, gid, modified, link }: Entry): Buffer {
   const header = Buffer.alloc(BLOCK)
   const put = (text: string, at: number, length: number) => {
     if (Buffer.byteLength(text) > length)
-      throw new BrokenArchive(`"${name}" has a name or number too long for a plain tar`)
+      throw new UnfitArchive(`"${name}" has a name or number too long for a plain tar`)
     header.write(text, at)
   }
   const octal = (value: number, at: number, length: number) =>

@@ -1,5 +1,5 @@
 import { BLOCK, blocks } from './blocks.ts'
-import { BrokenArchive, type Oddities } from './gzip.ts'
+import { BrokenArchive, type Oddities, UnfitArchive } from './gzip.ts'
 import type { Entry } from './tar-header.ts'
 
 const TYPES: Readonly<Record<string, Entry['type']>> = { '0': 'file', '\0': 'file', '5': 'folder', '2': 'link' }
@@ -46,7 +46,7 @@ export async function* readTar(
       const name = more.path ?? (folder ? `${folder}/${text(0, 100)}` : text(0, 100))
       const kind = type === '0' && name.endsWith('/') ? 'folder' : TYPES[type]
       if (!kind)
-        throw new BrokenArchive(
+        throw new UnfitArchive(
           `"${name}" is of the type ${JSON.stringify(type)}, which is neither file, folder nor link`,
         )
       const meta = { mode: number(100, 8), uid: number(108, 8), gid: number(116, 8), modified: number(136, 12) }
@@ -68,9 +68,20 @@ export async function* readTar(
   }
 }
 
-const textOf = (bytes: Buffer): string => {
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Up to the first NUL. Other encodings are refused: written again, such a name would be another one. */
+function textOf(bytes: Buffer): string {
   const end = bytes.indexOf(0)
-  return bytes.subarray(0, end < 0 ? undefined : end).toString('utf8')
+  return decode(bytes.subarray(0, end < 0 ? undefined : end))
+}
+
+function decode(bytes: Buffer): string {
+  try {
+    return decoder.decode(bytes)
+  } catch (error) {
+    throw new UnfitArchive('it has a name that is not UTF-8', { cause: error })
+  }
 }
 
 /** Octal text, or for large numbers GNU's 256-based form. */
@@ -80,7 +91,7 @@ function numberOf(bytes: Buffer, where: string, odd: Oddities): number {
     const value = bytes.subarray(1).reduce((total, byte) => total * 256 + byte, 0)
     if (Number.isSafeInteger(value)) return value
   }
-  const text = textOf(bytes).trim()
+  const text = bytes.toString('latin1').replace(/\0.*/s, '').trim()
   if (!/^[0-7]*$/.test(text)) throw new BrokenArchive(`the header of the ${where} is not one of a tar`)
   return text === '' ? 0 : Number.parseInt(text, 8)
 }
@@ -90,7 +101,7 @@ function paxOf(body: Buffer): Record<string, string> {
   const found: Record<string, string> = Object.create(null)
   for (let at = 0; at < body.length; ) {
     const length = Number.parseInt(body.subarray(at, at + 10).toString('latin1'), 10)
-    const record = body.subarray(at, at + length).toString('utf8')
+    const record = decode(body.subarray(at, at + length))
     const [, name, value] = /^\d+ ([^=]+)=([\s\S]*)\n$/.exec(record) ?? []
     if (name === undefined || value === undefined) throw new BrokenArchive('an extended header is not whole')
     if (name === 'size' && !/^\d{1,15}$/.test(value)) throw new BrokenArchive('an extended header has a wrong size')

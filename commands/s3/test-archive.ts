@@ -34,7 +34,7 @@ export const testArchiveCommand = defineRead({
     if (!at?.ETag) return { summary: `There is no object ${where}.`, blocks: [] }
     const size = at.ContentLength ?? 0
     if (size > MAX_PACKED) throw new Refused(`${where} has ${sizeOf(size)}; at most ${sizeOf(MAX_PACKED)} are read.`)
-    const { entries, bytes, odd, fault, checksums } = await testArchive(
+    const { entries, bytes, odd, fault, isCut, checksums } = await testArchive(
       client,
       { bucket, key, etag: at.ETag },
       ctx.signal,
@@ -72,7 +72,7 @@ export const testArchiveCommand = defineRead({
           ? ' Its SHA-256 is the one that was given.'
           : ' Its SHA-256 is not the one that was given: it was not downloaded whole, or is another version.'
     const summary = fault
-      ? `${where} is corrupt after ${counted(entries.length, 'whole entry', 'whole entries')}: ${fault}. Repacking cannot bring back what is missing.`
+      ? `${where} ${isCut ? 'is corrupt' : 'was read no further'} after ${counted(entries.length, 'whole entry', 'whole entries')}: ${fault}. Repacking ${isCut ? 'cannot bring back what is missing' : 'is refused'}.`
       : odd.length > 0
         ? `${where} reads to its end (${counted(entries.length, 'entry', 'entries')}, ${sizeOf(bytes)}), but ${odd.join(', and ')}: strict readers stop there.`
         : `${where} reads to its end: ${counted(entries.length, 'entry', 'entries')}, ${sizeOf(bytes)}, nothing odd.`

@@ -95,6 +95,15 @@ describe('archives in S3', () => {
     expect(await refusal()).toMatch(/^Refused: .*packed plainly already/)
   })
 
+  it('sums up every stored byte, also those behind the end of the gzip stream', async () => {
+    const bytes = Buffer.concat([gzipSync(made.ustar!), Buffer.alloc(400_000)])
+    await put(bytes)
+    const { blocks } = await look()
+    expect(blocks[0]).toMatchObject({
+      text: expect.stringContaining(`sha256 ${createHash('sha256').update(bytes).digest('hex')}`),
+    })
+  })
+
   const odd: [string, () => Buffer, RegExp][] = [
     ['is packed twice', () => gzipSync(gzipSync(made.ustar!)), /compressed twice/],
     ['is not compressed at all', () => made.ustar!, /not compressed/],
@@ -181,7 +190,10 @@ describe('archives in S3', () => {
   it('refuses an archive that leads out of its folder', async () => {
     writeFileSync(join(folder, 'passwd'), 'x')
     await put(gzipSync(tar('-c', '--format=gnu', '-P', '--transform=s,^,../../etc/,', 'passwd')))
-    expect(await refusal()).toMatch(/^Refused: .*"\.\.\/\.\.\/etc\/passwd" leads out of the folder/)
+    expect(await refusal()).toMatch(
+      /^Refused: .*"\.\.\/\.\.\/etc\/passwd" leads out of the folder.*\. Ask its publisher for another one\.$/,
+    )
+    expect((await look()).summary).toContain('was read no further after 0 whole entries')
   })
 
   it('refuses what is outside of the allow-list, in quarantine, or missing', async () => {
