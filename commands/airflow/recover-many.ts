@@ -110,6 +110,7 @@ export const recoverMany = defineChange({
           : []),
       ],
       warnings: [...warnings],
+      leaveOut: { param: 'leaveOut', names: waves.flatMap((wave) => wave.map(nameOf)) },
       data: {
         connection,
         waves: waves.map((wave) => ({

@@ -1,6 +1,6 @@
 import type { Alert } from './alert.ts'
 import type { Happening } from './event.ts'
-import { type Incident, isOver, nextRung, owedUndo, proposalsOf, slotValues, stepOf } from './incident.ts'
+import { type Incident, isOver, nextRung, owedUndo, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
 import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 
@@ -122,6 +122,39 @@ export function request(
     by: intent.by,
     resumes: null,
   })
+}
+
+/** Somebody wants the plan without some of its parts: another one is made, which needs its own decision. */
+export function narrow(
+  incident: Incident,
+  intent: { proposal: string; digest: string; names: readonly string[]; by: { user: string; name: string } },
+): Ruling {
+  const proposal = proposalOf(incident, intent.proposal)
+  if (!proposal) return refuse('no_such_proposal')
+  if (proposal.status !== 'open') return refuse('not_open')
+  if (proposal.digest !== intent.digest) return refuse('digest_changed')
+  const parts = proposal.subject?.plan.leaveOut
+  const names = parts?.names.filter((name) => intent.names.includes(name)) ?? []
+  if (!parts || names.length === 0 || names.length === parts.names.length) return refuse('leaves_nothing')
+  const { step, resumes, override } = proposal
+  const already = Object.hasOwn(proposal.params, parts.param) ? String(proposal.params[parts.param]) : ''
+  const params = { ...proposal.params, [parts.param]: [already, ...names].filter((n) => n !== '').join(', ') }
+  return allow(
+    {
+      type: 'proposal.withdrawn',
+      proposal: proposal.id,
+      reason: `A plan without ${names.length} of its parts takes its place.`,
+    },
+    {
+      type: 'proposal.requested',
+      proposal: nextProposalId(incident),
+      step,
+      params: params as Record<string, never>,
+      by: intent.by,
+      resumes,
+      ...(override === null ? {} : { override }),
+    },
+  )
 }
 
 /** Whether it is too late for a change: the alert has resolved, and this is not what must be undone. */

@@ -25,6 +25,8 @@ export const Plan = z.object({
   /** In order. `detail` shows the exact statement, call or argv. */
   steps: z.array(z.object({ id: z.string(), title: z.string(), detail: z.string().default('') })).min(1),
   warnings: z.array(z.string()),
+  /** What a person may leave out: the parameter that takes the names, separated by commas, and the names. */
+  leaveOut: z.object({ param: z.string(), names: z.array(z.string()) }).optional(),
   data: z.unknown(),
 })
 export type Plan<Data = unknown> = Readonly<Omit<z.infer<typeof Plan>, 'data'> & { data: Data }>

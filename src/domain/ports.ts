@@ -122,6 +122,14 @@ export type Handlers = Readonly<{
     /** The freeze window to override. */
     override?: string
   }): Promise<{ ok: true } | { ok: false; reason: Reason; ask?: Field[]; errors?: Record<string, string> }>
+  /** Asks for an open plan without some of its parts. */
+  narrow(intent: {
+    incident: string
+    proposal: string
+    digest: string
+    names: readonly string[]
+    person: Person
+  }): Promise<Answer>
   cancel(intent: { incident: string; proposal: string; person: Person }): Promise<Answer>
   settle(intent: {
     incident: string

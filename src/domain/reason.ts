@@ -12,6 +12,7 @@ const SENTENCES = {
   grant_forged: 'The approval was not signed by the bot. Nothing has run; tell your security team.',
   grant_used: 'This approval has been used already.',
   incident_resolved: 'The alert has resolved, so there is nothing to decide any more.',
+  leaves_nothing: 'Choose at least one part to leave out, and at least one to keep.',
   lookup_failed: 'Slack could not say who you are just now, so nothing was decided. Press again in a moment.',
   message_unsettled: 'Slack is still being asked about this message, so nothing was decided. Press again in a moment.',
   no_key_at_terminal: 'The policy names no key for this person: see policy.breakGlass in keyturn.yaml.',

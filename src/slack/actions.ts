@@ -8,6 +8,7 @@ export const ACTIONS = {
   reject: 'keyturn:reject',
   request: 'keyturn:request',
   override: 'keyturn:override',
+  narrow: 'keyturn:narrow',
   cancel: 'keyturn:cancel',
   done: 'keyturn:settle_done',
   resume: 'keyturn:settle_resume',
@@ -21,6 +22,7 @@ export const ACTION_PATTERN = /^keyturn:/
 export const CALLBACKS = {
   decide: 'keyturn:decide',
   params: 'keyturn:params',
+  narrow: 'keyturn:narrow',
   settle: 'keyturn:settle',
   freeze: 'keyturn:freeze',
 } as const
@@ -30,6 +32,7 @@ export const CALLBACK_PATTERN = /^keyturn:/
 export type Press =
   | { kind: 'decide'; verdict: 'approve' | 'reject'; incident: string; proposal: string; digest: string }
   | { kind: 'request'; incident: string; step: string; override?: string }
+  | { kind: 'narrow'; incident: string; proposal: string; digest: string }
   | { kind: 'cancel'; incident: string; proposal: string }
   | { kind: 'settle'; choice: 'done' | 'resume' | 'abandon'; incident: string; proposal: string }
   | { kind: 'freeze'; verb: 'freeze' | 'thaw' }
@@ -56,6 +59,8 @@ export function writePress(press: Press): { action_id: string; value: string } {
       return press.override === undefined
         ? button(ACTIONS.request, { i, s: press.step })
         : button(ACTIONS.override, { i, s: press.step, w: press.override })
+    case 'narrow':
+      return button(ACTIONS.narrow, { i, p: press.proposal, d: press.digest })
     case 'cancel':
       return button(ACTIONS.cancel, { i, p: press.proposal })
     case 'settle':
@@ -80,6 +85,10 @@ export function readPress(actionId: string, value: string | undefined): Press | 
     case ACTIONS.override: {
       const v = parse(OnWindow)
       return v && { kind: 'request', incident: v.i, step: v.s, override: v.w }
+    }
+    case ACTIONS.narrow: {
+      const v = parse(OnDigest)
+      return v && { kind: 'narrow', incident: v.i, proposal: v.p, digest: v.d }
     }
     case ACTIONS.cancel: {
       const v = parse(OnProposal)
@@ -112,6 +121,7 @@ export const ModalState = z.discriminatedUnion('kind', [
     digest: name,
     origin: Origin,
   }),
+  z.strictObject({ kind: z.literal('narrow'), incident: name, proposal: name, digest: name, origin: Origin }),
   z.strictObject({ kind: z.literal('params'), incident: name, step: name, origin: Origin }),
   z.strictObject({
     kind: z.literal('settle'),
@@ -136,6 +146,8 @@ export function readModal(callbackId: string, metadata: string): ModalState | nu
 /** The input blocks: `reason`, and one a parameter whose id tells how to read it. The element is always `value`. */
 export const REASON_BLOCK = 'reason'
 export const VALUE = 'value'
+/** Slack takes ten boxes in one block: `leave:0`, `leave:1`, … */
+export const CHECK_BLOCK = 'leave:'
 export const paramBlock = (field: Pick<Field, 'name' | 'type'>): string => `param:${field.type}:${field.name}`
 
 const Values = z.record(
@@ -145,6 +157,7 @@ const Values = z.record(
     z.looseObject({
       value: z.string().nullish(),
       selected_option: z.looseObject({ value: z.string() }).nullish(),
+      selected_options: z.array(z.looseObject({ value: z.string() })).nullish(),
     }),
   ),
 )
@@ -155,6 +168,12 @@ const typed = (values: unknown, block: string): string => {
 
 /** The reason that a person typed in a modal (`view.state.values`), trimmed; empty if there is none. */
 export const readReason = (values: unknown): string => typed(values, REASON_BLOCK)
+
+/** The numbers of the boxes that a person checked in a modal (`view.state.values`). */
+export const readChecked = (values: unknown): number[] =>
+  Object.entries(Values.safeParse(values).data ?? {}).flatMap(([block, elements]) =>
+    block.startsWith(CHECK_BLOCK) ? (elements[VALUE]?.selected_options ?? []).map((o) => Number(o.value)) : [],
+  )
 
 /** The parameters that a person typed in a modal (`view.state.values`). What was left empty is left out. */
 export function readParams(values: unknown): ParamValues {

@@ -14,6 +14,7 @@ import {
   type ModalState,
   type Press,
   REASON_BLOCK,
+  readChecked,
   readModal,
   readParams,
   readPress,
@@ -32,6 +33,7 @@ export type Modals = Readonly<{
   notice(text: string): ModalView
   decide(incident: Incident, state: StateOf<'decide'>, needsReason: boolean): ModalView
   params(incident: Incident, state: StateOf<'params'>, fields: readonly Field[]): ModalView
+  narrow(incident: Incident, state: StateOf<'narrow'>): ModalView
   settle(incident: Incident, state: StateOf<'settle'>): ModalView
   freeze(state: StateOf<'freeze'>): ModalView
 }>
@@ -99,7 +101,10 @@ export function listen(
   /** Why a press does not count where it was made, since a button counts only on the message that carries it now. */
   async function misplaced(press: Exclude<Press, { kind: 'freeze' }>, click: Click): Promise<Reason | null> {
     const posted = await postbox.read(press.incident)
-    const own = press.kind === 'decide' ? [posted[`proposal:${press.proposal}`]] : Object.values(posted)
+    const own =
+      press.kind === 'decide' || press.kind === 'narrow'
+        ? [posted[`proposal:${press.proposal}`]]
+        : Object.values(posted)
     if (own.some((one) => one?.channel === click.channel && one.ts === click.ts)) return null
     // The reply to its post was lost, and Slack is still being asked which message it is.
     const unsettled = own.some((one) => one && one.ts === null && one.attemptedAt > 0)
@@ -191,6 +196,13 @@ export function listen(
     })
   }
 
+  async function onNarrow(press: Extract<Press, { kind: 'narrow' }>, click: Click, ack: Ack): Promise<void> {
+    return ask(click, ack, async () => {
+      const incident = await handlers.load(press.incident)
+      return incident ? modals.narrow(incident, { ...press, origin: originOf(click) }) : { reason: 'no_such_incident' }
+    })
+  }
+
   async function onPress(body: unknown, ack: Ack): Promise<void> {
     const switched = Switched.parse(body)
     const toggle = readPress(switched.actions[0]!.action_id, switched.actions[0]!.value)
@@ -218,6 +230,8 @@ export function listen(
         return onDecide(press, click, ack)
       case 'request':
         return onRequest(press, click, ack)
+      case 'narrow':
+        return onNarrow(press, click, ack)
       case 'cancel':
         return onCancel(press, click, ack)
       case 'settle':
@@ -264,6 +278,13 @@ export function listen(
       return errors(errorsByBlock(answer.ask ?? [], answer.errors ?? {}), told || sentence(answer.reason))
     }
     const { proposal } = state
+    if (state.kind === 'narrow') {
+      const loaded = await handlers.load(incident)
+      const parts = (loaded && proposalOf(loaded, proposal)?.subject?.plan.leaveOut?.names) ?? []
+      const names = readChecked(view.state.values).flatMap((n) => parts[n] ?? [])
+      const answer = await handlers.narrow({ incident, proposal, digest: state.digest, names, person })
+      return answer.ok ? ack({ response_action: 'clear' }) : no(answer.reason)
+    }
     const reason = readReason(view.state.values)
     const answer =
       state.kind === 'decide'

@@ -32,6 +32,7 @@ it('every button and every form is in the matrix', () => {
   const forms: Record<keyof typeof CALLBACKS, readonly (typeof ACTS)[number][]> = {
     decide: ['approve', 'reject'],
     params: ['request', 'override'],
+    narrow: ['narrow'],
     settle: ['done', 'resume', 'abandon'],
     freeze: ['freeze', 'thaw'],
   }

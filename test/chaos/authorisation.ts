@@ -96,6 +96,7 @@ export const ACTS = [
   'freeze',
   'thaw',
   'override',
+  'narrow',
 ] as const
 type Act = (typeof ACTS)[number]
 
@@ -111,6 +112,7 @@ const FITTING: Readonly<Record<Act, readonly string[]>> = {
   freeze: ['open'],
   thaw: ['open'],
   override: ['in window'],
+  narrow: ['open', 'approved once'],
 }
 
 type Drawn = oracle.Scene &
@@ -200,6 +202,9 @@ function history(scene: Omit<oracle.Scene, 'plannedAt'>, playbook: Playbook, sub
   return [...opening, ...paths[scene.state]!()]
 }
 
+/** A plan of which something can be left out. */
+export const PLAN = { ...subjectOf().plan, leaveOut: { param: 'pids', names: ['4711', '4712'] } }
+
 export function draw(random: Random, states: readonly string[] | null): Drawn {
   const policy = drawPolicy(random)
   const risk = random.pick(['low', 'medium', 'high'] as const)
@@ -238,6 +243,7 @@ export function draw(random: Random, states: readonly string[] | null): Drawn {
     requestedBy: scene.requester,
     environment: 'none',
     requestedAt: new Date(T0 + 2000).toISOString(),
+    plan: PLAN,
   })
   const events = history(scene, playbook, subject)
   // Entries are one second apart, and a plan is the fourth of them.
@@ -273,7 +279,7 @@ function expected(scene: Drawn): { events: string[]; frozen: boolean } {
   const { act, press, submit, place, frozen } = scene
   if (act === 'freeze') return { events: [], frozen: oracle.freeze(scene, submit) }
   if (act === 'thaw') return { events: [], frozen: oracle.thaw(scene, submit) }
-  const deciding = act === 'approve' || act === 'reject'
+  const deciding = act === 'approve' || act === 'reject' || act === 'narrow'
   const isOn = deciding ? place === 'its message' : place !== 'elsewhere'
   // Where there is no proposal, there is no message of one.
   if (!isOn || (scene.state === 'none' && (deciding || place === 'its message'))) return { events: [], frozen }
@@ -287,6 +293,8 @@ function expected(scene: Drawn): { events: string[]; frozen: boolean } {
       return { events: oracle.cancel(scene, press), frozen }
     case 'override':
       return { events: oracle.override(scene, press), frozen }
+    case 'narrow':
+      return { events: press.account.is === 'silent' ? [] : oracle.narrow(scene, submit), frozen }
     case 'request':
       return { events: oracle.request(scene, press), frozen }
     default:
@@ -301,8 +309,9 @@ function pressOf({ act, digest: which }: Drawn, current: string): Press {
   if (act === 'override')
     return { kind: 'request', incident, step: 'end', override: which === 'current' ? 'month end' : 'Sunday' }
   if (act === 'cancel') return { kind: 'cancel', incident, proposal }
-  if (act === 'approve' || act === 'reject')
-    return { kind: 'decide', verdict: act, incident, proposal, digest: which === 'current' ? current : digest('older') }
+  const hash = which === 'current' ? current : digest('older')
+  if (act === 'narrow') return { kind: 'narrow', incident, proposal, digest: hash }
+  if (act === 'approve' || act === 'reject') return { kind: 'decide', verdict: act, incident, proposal, digest: hash }
   return { kind: 'settle', choice: act, incident, proposal }
 }
 
@@ -435,7 +444,10 @@ export async function authorise(seed: number): Promise<void> {
   if (shown?.callback_id) {
     asking = scene.submit
     now = scene.submit.at
-    const values = { reason: { value: { type: 'plain_text_input', value: scene.submit.reason } } }
+    const values =
+      scene.act === 'narrow'
+        ? { 'leave:0': { value: { type: 'checkboxes', selected_options: [{ value: '1' }] } } }
+        : { reason: { value: { type: 'plain_text_input', value: scene.submit.reason } } }
     const view = { ...shown, private_metadata: shown.private_metadata ?? '', state: { values } }
     await heard.submit!({ body: { user, view }, ack })
     acks -= 1

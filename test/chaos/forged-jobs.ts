@@ -5,8 +5,8 @@ import { createGather } from '../../src/pipeline/gather.ts'
 import { createPropose } from '../../src/pipeline/propose.ts'
 import { createRun } from '../../src/pipeline/run.ts'
 import type { Workbench } from '../../src/pipeline/workbench.ts'
-import { plan as examplePlan, ID } from '../slack/cards.ts'
-import { createMemory, draw, keys, MINUTE, STATES, T0 } from './authorisation.ts'
+import { ID } from '../slack/cards.ts'
+import { createMemory, draw, keys, MINUTE, PLAN, STATES, T0 } from './authorisation.ts'
 import { text } from './mutate.ts'
 import * as oracle from './oracle.ts'
 import { randomOf } from './scheduler.ts'
@@ -48,7 +48,7 @@ export async function forgeJob(seed: number): Promise<void> {
     effect: 'once',
     risk: scene.risk,
     params: z.object({ connection: z.string() }),
-    plan: async () => examplePlan,
+    plan: async () => PLAN,
     async run(made, ctx) {
       for (const { id } of made.steps)
         await ctx.step(id, async (): Promise<undefined> => {
@@ -121,5 +121,5 @@ export async function forgeJob(seed: number): Promise<void> {
   if (foreign.length > 0) throw new Violation(`wrote ${foreign}: ${say()}`)
   const mayRun =
     named && kind === 'run' && scene.state === 'granted' && oracle.mayRun(scene, scene.approvals, own, grantedAt, now)
-  if (effects !== (mayRun ? examplePlan.steps.length : 0)) throw new Violation(`had ${effects} effects: ${say()}`)
+  if (effects !== (mayRun ? PLAN.steps.length : 0)) throw new Violation(`had ${effects} effects: ${say()}`)
 }

@@ -120,6 +120,12 @@ export function request(scene: Scene, moment: Moment): string[] {
   return isMember(moment) && ended.includes(scene.state) ? ['proposal.requested'] : []
 }
 
+/** Asking for the plan without some of its parts is asking for a plan; the one that is open makes room for it. */
+export const narrow = (scene: Scene, moment: Moment): string[] => {
+  const open = scene.state === 'open' || scene.state === 'approved once'
+  return isMember(moment) && open && scene.digest === 'current' ? ['proposal.withdrawn', 'proposal.requested'] : []
+}
+
 /** Asking to override the freeze window that a plan was refused for is asking for a plan; two people decide on it. */
 export const override = (scene: Scene, moment: Moment): string[] =>
   isMember(moment) && scene.state === 'in window' && scene.digest === 'current' ? ['proposal.requested'] : []

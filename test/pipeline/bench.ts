@@ -100,6 +100,8 @@ export async function createBench(
     refuse: '',
     broken: '',
     steps: ['first', 'second'],
+    /** What may be left out. */
+    parts: [] as string[],
     work: async (_step: string, _ctx: RunContext): Promise<void> => {
       lamp.on++
     },
@@ -126,6 +128,7 @@ export async function createBench(
         targets: [{ id: 'lamp:1', name: 'lamp', fingerprint: lamp.bulb, details: {} }],
         steps: lamp.steps.map((id) => ({ id, title: id, detail: '' })),
         warnings: [],
+        leaveOut: { param: 'without', names: lamp.parts },
         data: null,
       }
     },

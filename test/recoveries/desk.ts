@@ -135,6 +135,19 @@ export async function createDesk(
       if (!answer.ok) throw new Error(JSON.stringify(answer))
       await work(id)
     },
+    /** On call, somebody checks the boxes of what the open plan is to leave out. */
+    async leaveOut(id: string, names: readonly string[]): Promise<void> {
+      const open = (await incidentOf(id)).proposals.at(-1)!
+      const answer = await handlers.narrow({
+        incident: id,
+        proposal: open.id,
+        digest: open.digest ?? '',
+        names,
+        person: ONA,
+      })
+      if (!answer.ok) throw new Error(JSON.stringify(answer))
+      await work(id)
+    },
     /** As many approvers as it takes say yes, and a worker runs it. */
     async approve(id: string): Promise<void> {
       const proposal = (await incidentOf(id)).proposals.at(-1)!

@@ -9,7 +9,15 @@ import { Policy } from '../../src/domain/policy.ts'
 import { createFreezer } from '../../src/pipeline/freezer.ts'
 import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { createSandboxSlack, type SandboxOptions } from '../../src/sandbox/slack/server.ts'
-import { CALLBACKS, paramBlock, REASON_BLOCK, VALUE, writeModal, writePress } from '../../src/slack/actions.ts'
+import {
+  CALLBACKS,
+  CHECK_BLOCK,
+  paramBlock,
+  REASON_BLOCK,
+  VALUE,
+  writeModal,
+  writePress,
+} from '../../src/slack/actions.ts'
 import { createSlackEdge, type Views } from '../../src/slack/app.ts'
 import type { Modals } from '../../src/slack/interactions.ts'
 import type { Drawn } from '../../src/slack/show.ts'
@@ -50,6 +58,7 @@ const modals: Modals = {
       fields.map((f) => input(paramBlock(f), f.label)),
       form(state),
     ),
+  narrow: (_, state) => modal('Leave out', [input(CHECK_BLOCK, 'Which')], form(state)),
   settle: (_, state) => modal('Settle', [input(REASON_BLOCK, 'Why')], form(state)),
   freeze: (state) => modal('Freeze', [input(REASON_BLOCK, 'Why')], form(state)),
 }

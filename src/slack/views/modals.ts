@@ -2,7 +2,7 @@ import type { InputBlock, KnownBlock, ModalView } from '@slack/types'
 import { proposalOf, riskOf, stepOf } from '../../domain/incident.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import type { Field } from '../../domain/playbook.ts'
-import { CALLBACKS, type ModalState, paramBlock, REASON_BLOCK, VALUE, writeModal } from '../actions.ts'
+import { CALLBACKS, CHECK_BLOCK, type ModalState, paramBlock, REASON_BLOCK, VALUE, writeModal } from '../actions.ts'
 import type { Modals } from '../interactions.ts'
 import { cut, exact, literal, plain } from '../text.ts'
 import { bold, facts, fixed, lines, notice, said } from './blocks.ts'
@@ -39,6 +39,9 @@ function input(field: Field): InputBlock {
 }
 
 const NAMES = 12
+/** Slack takes ten boxes in a block, and a hundred blocks. */
+const BOXES = 10
+const MOST = 300
 
 /** The modals; what a person decides on is shown once more. */
 export const modals: Modals = {
@@ -77,6 +80,29 @@ export const modals: Modals = {
       state,
       'Go on',
     ),
+  narrow(incident, state) {
+    const names = proposalOf(incident, state.proposal)?.subject?.plan.leaveOut?.names ?? []
+    const boxes = Array.from({ length: Math.ceil(Math.min(names.length, MOST) / BOXES) }, (_, block): InputBlock => {
+      const from = block * BOXES
+      const options = names
+        .slice(from, from + BOXES)
+        .map((name, i) => ({ text: plain(exact(name), 75), value: String(from + i) }))
+      const element = { type: 'checkboxes' as const, action_id: VALUE, options }
+      const label = plain(`${from + 1} to ${from + options.length} of ${names.length}`, 150)
+      return { type: 'input', block_id: `${CHECK_BLOCK}${block}`, label, optional: true, element }
+    })
+    const rest = names.length > MOST ? [said(`${names.length - MOST} more are not listed here.`)] : []
+    return modal(
+      'Leave some out',
+      [
+        said('What you check stays as it is. A new plan is made for the rest, and needs its own decision.'),
+        ...boxes,
+        ...rest,
+      ],
+      state,
+      'Plan the rest',
+    )
+  },
   freeze: (state) =>
     state.verb === 'freeze'
       ? modal(

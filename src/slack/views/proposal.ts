@@ -103,6 +103,12 @@ const decisionLine = (d: Proposal['decisions'][number]): Piece[] => [
   ...(d.reason ? [': ', literal(cut(d.reason, 300), { italic: true })] : []),
 ]
 
+/** Parts of the plan can be left out, which takes another plan. */
+const narrower = (incident: string, { id, digest, subject }: Proposal) =>
+  digest && (subject?.plan.leaveOut?.names.length ?? 0) > 1
+    ? [button('Leave some out', { kind: 'narrow', incident, proposal: id, digest })]
+    : []
+
 function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean): KnownBlock[] {
   const on = { incident: incident.id }
   if (p.status === 'open' && p.digest && p.plannedAt) {
@@ -120,7 +126,11 @@ function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean)
     return [
       small('May decide: ', ...approverMentions(policy, incident), '. Expires ', moment(until), '.'),
       ...(warm ? [] : [notice('error', 'Everything is frozen: nobody can approve now.')]),
-      actions(...(warm ? [approve] : []), button('Reject', { ...decide, verdict: 'reject' })),
+      actions(
+        ...(warm ? [approve] : []),
+        button('Reject', { ...decide, verdict: 'reject' }),
+        ...narrower(on.incident, p),
+      ),
     ]
   }
   const again = OVER.includes(p.status) && incident.resolvedAt === null && stepOf(incident, p.step)
