@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { type Alteration, alterations, type TooLong } from './alterations.ts'
 import { type Column, readColumns, readExternal } from './columns.ts'
-import { redshift } from './connection.ts'
+import { change, redshift } from './connection.ts'
 import { latestFailure, readErrors } from './errors.ts'
 import { loadOf } from './load.ts'
 
@@ -21,7 +21,7 @@ const Params = z.object({
 
 type Data = Readonly<{ connection: string; table: string; changes: readonly Alteration[] }>
 
-const stepOf = (change: Alteration) => `${change.kind}-${change.column}`
+const stepOf = (alteration: Alteration) => `${alteration.kind}-${alteration.column}`
 
 /** Adds columns and widens VARCHARs of a load's table, one statement each, since Redshift takes no more. Narrows nothing. */
 export const alterColumns = defineChange<typeof Params, Data>({
@@ -62,10 +62,10 @@ export const alterColumns = defineChange<typeof Params, Data>({
           },
         },
       ],
-      steps: changes.map((change) => ({
-        id: stepOf(change),
-        title: change.kind === 'add' ? `Add the column ${change.column}` : `Widen the column ${change.column}`,
-        detail: change.sql,
+      steps: changes.map((c) => ({
+        id: stepOf(c),
+        title: c.kind === 'add' ? `Add the column ${c.column}` : `Widen the column ${c.column}`,
+        detail: c.sql,
       })),
       warnings: [
         'Each statement needs the table for itself for a moment: it waits for open transactions, and gives up at the time limit of the connection.',
@@ -82,9 +82,9 @@ export const alterColumns = defineChange<typeof Params, Data>({
   async run({ data }, ctx) {
     const { client } = await ctx.connect(redshift, data.connection)
     const sql = await client.sql()
-    for (const [i, change] of data.changes.entries()) {
-      await ctx.step(stepOf(change), async () => {
-        if (!has(await readColumns(sql, data.table), change)) await sql.query(change.sql)
+    for (const [i, alteration] of data.changes.entries()) {
+      await ctx.step(stepOf(alteration), async () => {
+        if (!has(await readColumns(sql, data.table), alteration)) await change(sql, alteration.sql)
         return null
       })
       ctx.progress(i + 1, data.changes.length)
@@ -94,21 +94,21 @@ export const alterColumns = defineChange<typeof Params, Data>({
 
   async verify({ data }, ctx) {
     const columns = await now(data, ctx)
-    return data.changes.map((change) => ({
-      title: `${change.column} is ${change.type}`,
-      ok: has(columns, change),
-      detail: columns.find((c) => c.name.toLowerCase() === change.column.toLowerCase())?.type ?? 'it is not there',
+    return data.changes.map((alteration) => ({
+      title: `${alteration.column} is ${alteration.type}`,
+      ok: has(columns, alteration),
+      detail: columnOf(columns, alteration)?.type ?? 'it is not there',
     }))
   },
 
   async probe({ data }, step, ctx) {
-    const change = data.changes.find((c) => stepOf(c) === step)
-    if (!change) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
-    const column = (await now(data, ctx)).find((c) => c.name.toLowerCase() === change.column.toLowerCase())
-    const is = column ? `${change.column} is ${column.type}` : `${data.table} has no column ${change.column}`
-    if (column?.type === change.type) return { landed: 'yes', detail: is }
+    const alteration = data.changes.find((c) => stepOf(c) === step)
+    if (!alteration) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
+    const column = columnOf(await now(data, ctx), alteration)
+    const is = column ? `${alteration.column} is ${column.type}` : `${data.table} has no column ${alteration.column}`
+    if (column?.type === alteration.type) return { landed: 'yes', detail: is }
     // Something else than before and than planned: somebody else was there.
-    return { landed: (column?.type ?? '') === change.from ? 'no' : 'cannot_tell', detail: is }
+    return { landed: (column?.type ?? '') === alteration.from ? 'no' : 'cannot_tell', detail: is }
   },
 })
 
@@ -125,8 +125,11 @@ async function valuesTooLong(sql: Client, table: string): Promise<TooLong[]> {
 const definition = (columns: readonly Column[]): string =>
   columns.map((c) => `${c.name} ${c.type}${c.nullable ? '' : ' not null'}`).join(', ')
 
-const has = (columns: readonly Column[], change: Alteration): boolean =>
-  columns.some((c) => c.name.toLowerCase() === change.column.toLowerCase() && c.type === change.type)
+const columnOf = (columns: readonly Column[], { column }: Alteration): Column | undefined =>
+  columns.find((c) => c.name.toLowerCase() === column.toLowerCase())
+
+const has = (columns: readonly Column[], alteration: Alteration): boolean =>
+  columnOf(columns, alteration)?.type === alteration.type
 
 async function now({ connection, table }: Data, ctx: ReadContext): Promise<Column[]> {
   const { client } = await ctx.connect(redshift, connection)

@@ -115,8 +115,7 @@ export const copy = defineChange<typeof Params, Data>({
     const found = await ctx.step('copy', async () => {
       const { Status, Error: error, RedshiftQueryId } = await execute(client.data, settings, data.statement, ctx.signal)
       // Known to have failed, and then to have loaded nothing.
-      if (Status !== 'FINISHED')
-        throw new Refused(`The load ${RedshiftQueryId ?? ''} is ${Status}: ${clean(error ?? 'no reason given', 300)}`)
+      if (Status !== 'FINISHED') throw new Refused(`The load is ${Status}: ${clean(error ?? 'no reason given', 300)}`)
       return RedshiftQueryId ?? null
     })
     return `The load finished as query ${found ?? '?'}.`

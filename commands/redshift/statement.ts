@@ -7,7 +7,9 @@ import {
   ExecuteStatementCommand,
   paginateListStatements,
   type RedshiftDataClient,
+  RedshiftDataServiceException,
 } from '@aws-sdk/client-redshift-data'
+import { Unanswered } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
 import type { Settings } from './connection.ts'
 
@@ -22,9 +24,6 @@ export function statement(settings: Settings, sql: string, requestedAt: Date): S
 }
 
 const OVER: readonly (StatusString | undefined)[] = ['FINISHED', 'FAILED', 'ABORTED']
-
-/** Is it over, one way or another? */
-export const isOver = (found: DescribeStatementResponse): boolean => OVER.includes(found.Status)
 
 /** The statement as the Data API knows it, for a day; null if it was never sent. */
 export async function find(
@@ -55,13 +54,17 @@ export async function find(
 /** How long, in milliseconds, an abort may take to cancel what was sent. */
 const CANCEL_WITHIN = 10_000
 
-/** Sends the statement, or takes up the one that was sent before, and waits for its end. On abort it is cancelled. */
+/**
+ * Sends the statement, or takes up the one that was sent before, and waits for its end. On abort it is cancelled, and its end
+ * is given if it comes at once. Throws Unanswered when it may be under way.
+ */
 export async function execute(
   client: RedshiftDataClient,
   settings: Settings,
   it: Statement,
   signal: AbortSignal,
 ): Promise<DescribeStatementResponse> {
+  let sent = false
   try {
     const { Id } = await client.send(
       new ExecuteStatementCommand({
@@ -74,21 +77,32 @@ export async function execute(
       }),
       { abortSignal: signal },
     )
-    for (;;) {
-      const found = await client.send(new DescribeStatementCommand({ Id }), { abortSignal: signal })
-      if (isOver(found)) return found
-      await pause(settings.pollSeconds * 1000, undefined, { signal })
-    }
+    sent = true
+    return await ended(client, settings, Id, signal)
   } catch (error) {
-    // It must not go on when nobody waits for it. What became of it, the probe finds out.
-    if (signal.aborted) await cancel(client, settings, it).catch(() => undefined)
-    throw error
+    const end = signal.aborted ? await cancel(client, settings, it).catch(() => null) : null
+    if (end) return end
+    if (!sent && error instanceof RedshiftDataServiceException && error.$fault === 'client') throw error
+    throw new Unanswered(`${it.name} may be under way: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    })
   }
 }
 
-/** By its name: an abort may come before the reply that has its id. */
-async function cancel(client: RedshiftDataClient, settings: Settings, it: Statement): Promise<void> {
-  const abortSignal = AbortSignal.timeout(CANCEL_WITHIN)
-  const found = await find(client, settings, it, abortSignal)
-  if (found && !isOver(found)) await client.send(new CancelStatementCommand({ Id: found.Id }), { abortSignal })
+async function ended(client: RedshiftDataClient, settings: Settings, Id: string | undefined, signal: AbortSignal) {
+  for (;;) {
+    const found = await client.send(new DescribeStatementCommand({ Id }), { abortSignal: signal })
+    if (OVER.includes(found.Status)) return found
+    await pause(settings.pollSeconds * 1000, undefined, { signal })
+  }
+}
+
+/** By its name, since an abort may come before the reply that has its id. Null if it is not known to the Data API. */
+async function cancel(client: RedshiftDataClient, settings: Settings, it: Statement) {
+  const signal = AbortSignal.timeout(CANCEL_WITHIN)
+  const found = await find(client, settings, it, signal)
+  if (!found) return null
+  if (!OVER.includes(found.Status))
+    await client.send(new CancelStatementCommand({ Id: found.Id }), { abortSignal: signal })
+  return ended(client, settings, found.Id, signal)
 }

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { alterColumns } from '../../../commands/redshift/alter-columns.ts'
@@ -233,13 +235,23 @@ describe('redshift.copy', () => {
     const running = copy.run(made, world.run(made, { signal: stop.signal }).ctx).catch((e: Error) => e.message)
     while (aws.state.statements.length === 0) await new Promise((done) => setImmediate(done))
     stop.abort(new Error('cancelled by a person'))
-    expect(await running).toBeDefined()
+    // Known to be over: that is no unknown outcome.
+    expect(await running).toMatch(/^The load is ABORTED/)
     letGo()
     expect(await copy.probe(made, 'copy', world.read())).toMatchObject({
       landed: 'no',
       detail: expect.stringContaining('ABORTED'),
     })
     expect(await rows('select id from events.clicks')).toEqual([])
+  })
+
+  it('calls a load that it lost sight of unanswered', async () => {
+    put(`${CLICKS}dt=1/1.csv.gz`, GOOD)
+    const made = await plan(copy, { load: 'clicks' })
+    aws.break('DescribeStatement')
+    await expect(copy.run(made, world.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+    aws.break(null)
+    expect(['yes', 'cannot_tell']).toContain((await copy.probe(made, 'copy', world.read())).landed)
   })
 
   it('warns of files that were loaded before they failed', async () => {
@@ -443,5 +455,35 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
     await impatient.close()
     expect(await alterColumns.probe(made, 'add-a', world.read())).toMatchObject({ landed: 'no' })
     await holder.end()
+  })
+
+  it('calls a statement unanswered whose connection breaks before the answer', async () => {
+    const settings = warehouse.connection(aws.endpoint, { loads: LOADS })
+    const wire = createServer((near) => {
+      const far = connect(warehouse.port, '127.0.0.1')
+      // Once the statement is on its way, nobody answers any more.
+      near.on('data', (part) => (part.includes('ADD COLUMN') ? near.destroy() : far.write(part)))
+      far.on('data', (part) => near.write(part))
+      for (const [one, other] of [
+        [near, far],
+        [far, near],
+      ] as const)
+        one.on('close', () => other.destroy()).on('error', () => {})
+    }).listen(0, '127.0.0.1')
+    await once(wire, 'listening')
+    const { port } = wire.address() as AddressInfo
+    const far = createWorld({
+      connections: { warehouse: { kind: 'redshift', settings: { ...settings, port } } },
+      secrets: warehouse.secrets,
+    })
+    const made = await propose(
+      alterColumns,
+      { connection: 'warehouse', load: 'orders', add: 'a int32', widen: '' },
+      far.read(),
+    )
+    await expect(alterColumns.run(made, far.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+    await far.close()
+    wire.close()
+    await once(wire, 'close')
   })
 })

@@ -36,6 +36,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
   const state = { status: 'available', events: [] as { at: string; message: string }[], statements: [] as Statement[] }
   const calls: string[] = []
   let lost: string | null = null
+  let broken: string | null = null
   /** A statement that is held goes no further than STARTED until it is let go. */
   let hold: Promise<void> | null = null
   const under = new Set<Promise<void>>()
@@ -177,6 +178,10 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     let body = ''
     for await (const chunk of request) body += chunk
     const { status, type, text } = await answer(request, body)
+    if (calls.at(-1) === broken) {
+      request.socket.destroy()
+      return
+    }
     if (lost !== null && calls.at(-1) === lost) {
       lost = null
       request.socket.destroy()
@@ -193,6 +198,10 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     /** The next request of this action is done, and its reply never comes. */
     lose(action: string) {
       lost = action
+    },
+    /** No request of this action gets a reply, until it is called with null. */
+    break(action: string | null) {
+      broken = action
     },
     /** Statements stay STARTED until the function that comes back is called. */
     hold(): () => void {
