@@ -29,6 +29,7 @@ const WORKERS = 2
 const MINDS = ['approve', 'strange', 'rival', 'approve', 'resolve', 'ignore', 'approve', 'cancel', 'reject']
 
 const preload = join(import.meta.dirname, 'crash-preload.ts')
+/** In every second house nobody can look whether a lamp is on: there only Keyturn itself keeps from switching twice. */
 const playbook = (n: number) => `---
 title: Lamps of house ${n}
 match: { alertname: /Lamp.+/, house: "${n}" }
@@ -50,7 +51,7 @@ path: /rooms/\${labels.room}
 connection: lamps
 method: POST
 path: /rooms/\${labels.room}/on
-check: /rooms/\${labels.room}/is-on
+${n % 2 === 0 ? 'check: /rooms/${labels.room}/is-on' : ''}
 \`\`\`
 `
 
