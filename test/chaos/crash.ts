@@ -255,6 +255,7 @@ export async function crash(seed: number): Promise<Seen> {
     }
     for (let i = 0; i < IN_FLIGHT; i += 1) fire()
     if (seed > PASS && random.chance(0.3)) sender(freezeOnce())
+    if (seed > PASS && random.chance(0.3)) w.sandbox.faults({ loseReplies: 3, methods: ['chat.postMessage'] })
     await until('points not passed within', REACHED, () => {
       const left = supervisor.left().map((p) => `${p.process}: ${p.seam}`)
       if (left.length > 0 && Date.now() > next && waiting().length < IN_FLIGHT) fire()
