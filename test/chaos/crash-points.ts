@@ -59,6 +59,7 @@ export const POINTS: readonly Point[] = [
   bot('after append run.settled', 'choice after an unknown outcome stored, target still locked'),
   bot('before unlock', 'target about to be freed by a choice'),
   bot('after append incident.resolved', 'resolve stored, not answered'),
+  bot('after append incident.reopened', 'reopening stored, not answered'),
   bot('after append proposal.expired', 'expiry stored, not shown'),
 
   worker('during send POST', 'effect landed, the target has not answered'),

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pass } from 'node:timers/promises'
 import { defaultWorkspace } from '../../src/sandbox/slack/workspace.ts'
 import { ADA, ONA, SAM, startWorld, type World } from '../e2e/world.ts'
-import { cardsOf } from './crash-cards.ts'
+import { type Card, cardsOf } from './crash-cards.ts'
 import { check, limbo, type Seen, type Sent } from './crash-checker.ts'
 import { startPeople } from './crash-people.ts'
 import { POINTS, type Point } from './crash-points.ts'
@@ -26,7 +26,7 @@ const BOTS = 3
 const WORKERS = 2
 
 /** What people do about the rooms, in turn. */
-const MINDS = ['approve', 'strange', 'rival', 'approve', 'resolve', 'ignore', 'approve', 'cancel', 'reject']
+const MINDS = ['approve', 'strange', 'rival', 'reopen', 'resolve', 'ignore', 'approve', 'cancel', 'reject']
 
 const preload = join(import.meta.dirname, 'crash-preload.ts')
 /** In every second house nobody can look whether a lamp is on: there only Keyturn itself keeps from switching twice. */
@@ -230,15 +230,19 @@ export async function crash(seed: number): Promise<Seen> {
       rooms += 1
       sender(send(mind === 'strange' ? `Strange-${room}` : 'LampOff', room, house))
       if (mind === 'rival') sender(send('LampDim', room, (house + 1) % CHANNELS))
-      if (mind === 'resolve') sender(resolveLater(room, house))
+      if (mind === 'resolve' || mind === 'reopen') sender(resolveLater(room, house))
     }
     const resolveLater = async (room: string, house: number) => {
-      while (
-        !over &&
-        !cardsOf(w.sandbox).some((c) => c.key.startsWith('proposal:') && c.shown.includes(`/rooms/${room}/`))
-      )
-        await pass(100)
+      const shows = async (test: (card: Card) => boolean) => {
+        while (!over && !cardsOf(w.sandbox).some(test)) await pass(100)
+      }
+      await shows((c) => c.key.startsWith('proposal:') && c.shown.includes(`/rooms/${room}/`))
       await send('LampOff', room, house, 'resolved')
+      if (!room.startsWith('reopen')) return
+      await shows((c) => c.key === 'root' && c.text.includes(': resolved') && c.shown.includes(`LampOff in ${room}.`))
+      // Until nobody looks after it any more.
+      await pass(5000)
+      await send('LampOff', room, house)
     }
     /** Freezes everything for some seconds, once something has run. */
     const freezeOnce = async () => {
