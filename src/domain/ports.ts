@@ -28,7 +28,7 @@ export type Journal = Readonly<{
   current(group: string): Promise<string | null>
   /** Incidents that still need attention. */
   active(): Promise<string[]>
-  /** Takes a quiet incident off the list of active ones. */
+  /** Takes an incident off the list of active ones, if it is quiet. */
   retire(incident: string): Promise<void>
   /** All entries as stored, unparsed. */
   entries(incident: string): Promise<Entry[]>

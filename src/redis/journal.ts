@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { Entry, genesis, Happening, seal } from '../domain/event.ts'
-import { evolve, type Incident } from '../domain/incident.ts'
+import { evolve, type Incident, isQuiet } from '../domain/incident.ts'
 import type { Clock, Journal } from '../domain/ports.ts'
 import type { Store } from './connect.ts'
 import { ACTIVE, ALL, CHANGED, currentKey, incidentId, incidentKey, parseIncidentId, tag } from './keys.ts'
@@ -81,8 +81,8 @@ export function createJournal(deps: {
         prev = entry.hash
         return entry
       })
-      // First on the lists, then in the journal: a crash between leaves an empty name, never a lost incident.
-      if (version === 0) await Promise.all([redis.sadd(ALL, incident), redis.sadd(ACTIVE, incident)])
+      // First on the lists, then in the journal: a crash between leaves a name too many, never a lost incident.
+      await Promise.all([redis.sadd(ACTIVE, incident), ...(version === 0 ? [redis.sadd(ALL, incident)] : [])])
       const result = await scripted.keyturnAppend(
         incidentKey(incident, 'journal'),
         incidentKey(incident, 'meta'),
@@ -97,6 +97,7 @@ export function createJournal(deps: {
         ...entries.map((e) => JSON.stringify(e)),
       )
       if (result !== 'ok') return { ok: false, reason: result }
+      // Once more, for it may have been retired in between.
       if (version > 0) await redis.sadd(ACTIVE, incident)
       return { ok: true, incident: remember(entries.reduce<Incident | null>(evolve, known)!) }
     },
@@ -107,6 +108,8 @@ export function createJournal(deps: {
     active: () => redis.smembers(ACTIVE),
     async retire(incident) {
       await redis.srem(ACTIVE, incident)
+      const now = await load(incident)
+      if (now && !isQuiet(now)) await redis.sadd(ACTIVE, incident)
     },
     async entries(incident) {
       return (await redis.lrange(incidentKey(incident, 'journal'), 0, -1)).map((line) => JSON.parse(line))

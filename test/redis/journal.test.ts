@@ -53,6 +53,30 @@ describe('the journal', () => {
     for (const j of journals) expect(await j.load(ID)).toEqual(folded)
   })
 
+  it('lists as active what it stores, though the process dies right after', async () => {
+    const client = redis.connect()
+    const journal = journalOf(client)
+    await journal.append(ID, 0, 'open', [opened, { type: 'incident.resolved' }])
+    await journal.retire(ID)
+    expect(await journal.active()).toEqual([])
+    const append = Reflect.get(client, 'keyturnAppend') as (...args: unknown[]) => Promise<unknown>
+    Reflect.set(client, 'keyturnAppend', async (...args: unknown[]) => {
+      await append.apply(client, args)
+      throw new Error('here it dies')
+    })
+    await expect(journal.append(ID, 2, 'again', [{ type: 'incident.reopened' }])).rejects.toThrow('here it dies')
+    const later = journalOf()
+    expect((await later.load(ID))?.resolvedAt).toBeNull()
+    expect(await later.active()).toEqual([ID])
+  })
+
+  it('retires what is quiet only', async () => {
+    const journal = journalOf()
+    await journal.append(ID, 0, 'open', [opened])
+    await journal.retire(ID)
+    expect(await journal.active()).toEqual([ID])
+  })
+
   it('stores an intent once, though its reply was lost and it was sent again', async () => {
     const way = await redis.lossy()
     const journal = journalOf(way.connect())
