@@ -51,7 +51,7 @@ path: /rooms/\${labels.room}
 connection: lamps
 method: POST
 path: /rooms/\${labels.room}/on
-${n % 2 === 0 ? 'check: /rooms/${labels.room}/is-on' : ''}
+${n % 2 === 0 ? `check: /rooms/\${labels.room}/is-on` : ''}
 \`\`\`
 `
 
