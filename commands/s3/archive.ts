@@ -37,6 +37,13 @@ export async function testArchive(client: S3Client, ref: ObjectRef, signal: Abor
   }
 }
 
+/** SHA-256 of the stored bytes, as they are. */
+export async function storedSha256(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of await open(client, ref, signal)) hash.update(chunk)
+  return hash.digest('hex')
+}
+
 async function testStream(packed: AsyncIterable<Buffer>, signal: AbortSignal): Promise<Tested> {
   const stored = { sha256: createHash('sha256'), md5: createHash('md5') }
   const content = createHash('sha256')

@@ -2,7 +2,7 @@ import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { MAX_PACKED, repacked, testArchive, testRepacked } from './archive.ts'
+import { MAX_PACKED, repacked, storedSha256, testArchive, testRepacked } from './archive.ts'
 import { isAllowed, s3 } from './connection.ts'
 import { counted, sizeOf } from './listing.ts'
 import type { ObjectRef } from './objects.ts'
@@ -135,7 +135,8 @@ export const repackArchive = defineChange({
     return `s3://${ref.bucket}/${ref.key} is packed again; the original is kept at s3://${ref.bucket}/${copyKey}.`
   },
   async verify({ data }, ctx) {
-    const now = await look(data, data.ref.key, ctx)
+    const there = await find(data, data.ref.key, ctx)
+    const now = there && (await testArchive(there.client, there.ref, ctx.signal))
     return [
       {
         title: 'The archive reads to its end, and nothing in it is odd',
@@ -170,12 +171,14 @@ export const repackArchive = defineChange({
   },
 })
 
-async function look({ connection, ref: { bucket } }: Data, key: string, ctx: ReadContext) {
+async function find({ connection, ref: { bucket } }: Data, key: string, ctx: ReadContext) {
   const { client } = await ctx.connect(s3, connection)
-  const at = await head(client, { bucket, key }, ctx.signal)
-  return at?.ETag ? testArchive(client, { bucket, key, etag: at.ETag }, ctx.signal) : null
+  const etag = (await head(client, { bucket, key }, ctx.signal))?.ETag
+  return etag === undefined ? null : { client, ref: { bucket, key, etag } }
 }
 
 /** By its bytes: an ETag differs between a multipart original and its copy. */
-const holdsOriginal = async (data: Data, ctx: ReadContext): Promise<boolean> =>
-  (await look(data, data.copyKey, ctx))?.checksums?.sha256 === data.sha256
+async function holdsOriginal(data: Data, ctx: ReadContext): Promise<boolean> {
+  const copy = await find(data, data.copyKey, ctx)
+  return copy !== null && (await storedSha256(copy.client, copy.ref, ctx.signal)) === data.sha256
+}

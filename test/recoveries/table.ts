@@ -80,15 +80,18 @@ async function rds(alertname: string, guard: (server: Awaited<ReturnType<typeof 
     s3Prefix: 'nightly',
     iamRoleArn: ROLE,
     kmsKeyId: 'key-1',
+    pollSeconds: 0.01,
   }
   return {
+    server,
     connections: { prod: connection },
     secrets: { K: 'local-secret' },
     alert: async () => firing,
     async mended() {
-      const [task] = server.tasks
+      const tasks = server.tasks.filter((one) => one.SourceArn === SNAPSHOT)
+      const [task] = tasks
       must(
-        server.tasks.length === 1 && /^orders-\d{8}-\d{4}$/.test(task!.ExportTaskIdentifier),
+        tasks.length === 1 && /^orders-\d{8}-\d{4}$/.test(task!.ExportTaskIdentifier),
         'no export with a unique name',
       )
       must(task!.ExportOnly.toSorted().join() === 'billing,web', 'not one export of all databases')
@@ -182,14 +185,31 @@ const OWN: readonly Row[] = [
     failure: 'ExportTaskLimitReachedFault: limit of 5 concurrent export tasks',
     playbook: 'rds/export-limit-reached',
     peer: 'a server that speaks the RDS wire protocol',
-    begin: () =>
-      rds(
-        'RDSExportLimitReached',
-        (server) => {
-          for (let i = 0; i < 5; i += 1) server.tasks.push(task(`s${i}`))
+    async begin() {
+      const full = (server: Awaited<ReturnType<typeof startRds>>) => {
+        for (let i = 0; i < 5; i += 1) server.tasks.push(task(`s${i}`))
+      }
+      const { server, ...system } = await rds('RDSExportLimitReached', full, /All 5 export slots/)
+      return {
+        ...system,
+        async alert() {
+          full(server)
+          return system.alert()
         },
-        /five|5/,
-      ),
+        async recover(desk, id) {
+          must((await desk.last(id))?.status === 'refused', 'started a sixth export')
+          await desk.ask(id, 'cancel-an-export-that-nobody-waits-for', { name: 's3' })
+          await desk.approve(id)
+          await desk.ask(id, 'start-one-export-with-all-databases')
+          await desk.approve(id)
+        },
+        async mended() {
+          await system.mended()
+          const running = server.tasks.filter((one) => one.Status !== 'CANCELED').map((one) => one.ExportTaskIdentifier)
+          must(running.length === 5 && !running.includes('s3'), `run: ${running.join()}`)
+        },
+      }
+    },
   },
   {
     id: 'B6',
