@@ -4,7 +4,7 @@ import { defineChange, Refused } from '../../src/domain/command.ts'
 import { type Group, groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { identityOf, untilBack } from './restart-units.ts'
-import { commentOf, MOVED, perform, probeCommand, send } from './send.ts'
+import { commentOf, LOOKS, MOVED, perform, probeCommand, send } from './send.ts'
 import { enter, Folder, InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt } from './unit-state.ts'
 
@@ -135,9 +135,7 @@ export const cleanUp = defineChange({
   async verify({ data }, ctx) {
     const ids = data.machines.map((one) => one.instance)
     const old = await oldOn(data.connection, ids, data.folder, data.before, ctx)
-    const states = data.unit
-      ? await Promise.all(ids.map((instance) => lookAt(data.connection, instance, [data.unit], ctx)))
-      : []
+    const states = data.unit ? await lookAt(data.connection, ids, [data.unit], ctx) : []
     return data.machines.flatMap((one, i) => {
       const { files } = old.get(one.instance)!
       const state = states[i]?.[0]
@@ -152,7 +150,7 @@ export const cleanUp = defineChange({
     const one = data.machines.find((machine) => step.endsWith(`:${machine.instance}`))
     if (!one) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
     if (step.startsWith('back:')) {
-      const states = await lookAt(data.connection, one.instance, [data.unit], ctx)
+      const [states = []] = await lookAt(data.connection, [one.instance], [data.unit], ctx)
       return { landed: states.every(isUp) ? 'yes' : 'no', detail: states.map(described).join(', ') }
     }
     const { client } = await ctx.connect(machines, data.connection)
@@ -211,7 +209,7 @@ async function oldOn(
   ctx: ReadContext,
 ): Promise<Map<string, Old>> {
   const { client, settings } = await ctx.connect(machines, connection)
-  const order = { instances, script: lookScript(folder, before), comment: 'keyturn looks' }
+  const order = { instances, script: lookScript(folder, before), comment: LOOKS }
   const results = await send(client.reads, settings, order, ctx.signal)
   return new Map(
     [...results].map(([instance, { status, out, err }]) => {

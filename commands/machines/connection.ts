@@ -34,7 +34,7 @@ const Settings = z.strictObject({
   /** Like `endpoint`, for Auto Scaling. */
   autoScalingEndpoint: z.url().optional(),
   groups: z.record(Name, Group).default({}),
-  pollSeconds: z.number().positive().max(60).default(2),
+  pollSeconds: z.number().positive().max(60).default(1),
   /** How long a unit may take to come back after its restart. */
   comeBackSeconds: z.number().positive().max(1_800).default(120),
   /** How long one command may run on a machine. */

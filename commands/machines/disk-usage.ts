@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
-import { ask, outputOf } from './fleet.ts'
+import { ask } from './fleet.ts'
+import { outputOf } from './send.ts'
 import { enter, quote } from './shell.ts'
 
 const gib = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`
@@ -48,7 +49,7 @@ export const machinesDiskUsage = defineRead({
       const { machine } = one
       if (one.result === null) rows.push([machine.name, 'not reached', '', '', '', '', ''])
       if (one.result === null) continue
-      const lines = outputOf(one).split('\n')
+      const lines = outputOf(one.machine.name, one.result).split('\n')
       const [total = 0, available = 0] = lines.filter((l) => l.startsWith('mem ')).map((l) => Number(l.slice(4)) * 1024)
       let folder = ''
       let files: number[] = []

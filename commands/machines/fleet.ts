@@ -1,7 +1,7 @@
 import { DescribeInstanceInformationCommand, type InstanceInformation, type SSMClient } from '@aws-sdk/client-ssm'
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
 import { type Group, groupOf, machines, type Settings } from './connection.ts'
-import { type Result, send } from './send.ts'
+import { LOOKS, type Result, send } from './send.ts'
 
 /** A machine as Systems Manager knows it. */
 export type Machine = Readonly<{ id: string; name: string; online: boolean; platform: string; address: string }>
@@ -80,19 +80,9 @@ export async function ask(
   const results =
     instances.length === 0
       ? new Map<string, Result>()
-      : await send(client.reads, settings, { instances, script: lines, comment: 'keyturn looks' }, ctx.signal)
+      : await send(client.reads, settings, { instances, script: lines, comment: LOOKS }, ctx.signal)
   const answers = all.map((machine) => ({ machine, result: results.get(machine.id) ?? null }))
   return { answers, group, environment, settings }
-}
-
-/** The output of a script that only looks; throws with what the machine said if it failed. */
-export function outputOf({ machine, result }: Answer): string {
-  if (result?.status === 'Success') return result.out
-  const said = (result?.err ?? '')
-    .replace(/[\s\p{Cc}]+/gu, ' ')
-    .trim()
-    .slice(-300)
-  throw new Error(`machines: ${machine.name} (${machine.id}) ended with ${result?.status ?? 'no answer'}: ${said}`)
 }
 
 /** What every plan shows of a machine; its id is the same for all commands, so that they lock each other out. */

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { refuseUnlisted } from './connection.ts'
-import { ask, outputOf } from './fleet.ts'
+import { ask } from './fleet.ts'
+import { outputOf } from './send.ts'
 import { quote, Unit } from './shell.ts'
 
 /** Systems Manager keeps the beginning of an output; the end is what matters here. */
@@ -36,7 +37,7 @@ export const machinesJournal = defineRead({
       summary: `The last ${lines} lines of ${unit} on ${reached.length} of ${answers.length} machines of ${name}.`,
       blocks: reached.flatMap((one) => [
         { type: 'text' as const, text: `${one.machine.name} (${one.machine.id})` },
-        { type: 'code' as const, text: outputOf(one).trimEnd() || '-- No entries --' },
+        { type: 'code' as const, text: outputOf(one.machine.name, one.result).trimEnd() || '-- No entries --' },
       ]),
     }
   },

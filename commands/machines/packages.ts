@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { defineRead, type ReadContext } from '../../src/domain/command.ts'
-import { ask, outputOf } from './fleet.ts'
+import { defineRead, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { ask } from './fleet.ts'
 import { listScript, parsePackages } from './inventory.ts'
+import { outputOf } from './send.ts'
 
 const SHOWN = 60
 
@@ -53,8 +54,9 @@ async function versionsOf(connection: string, name: string, ctx: ReadContext) {
   const { answers, environment } = await ask(connection, name, listScript, ctx)
   const versions = new Map<string, Map<string, number>>()
   const reached = answers.filter((one) => one.result !== null)
+  if (reached.length === 0) throw new Refused(`Systems Manager reaches no machine of the group "${name}".`)
   for (const one of reached)
-    for (const [pack, version] of parsePackages(outputOf(one))) {
+    for (const [pack, version] of parsePackages(outputOf(one.machine.name, one.result))) {
       const counts = versions.get(pack) ?? new Map<string, number>()
       counts.set(version, (counts.get(version) ?? 0) + 1)
       versions.set(pack, counts)

@@ -45,7 +45,8 @@ export const restartUnits = defineChange({
     const units = group.units.filter((unit) => asked.length === 0 || asked.includes(unit))
     if (units.length === 0) throw new Refused(`The group "${name}" lists no units.`)
     const picked = await chosen(client.reads, group, name, instances, ctx.signal)
-    const states = await Promise.all(picked.map((machine) => lookAt(connection, machine.id, units, ctx)))
+    const ids = picked.map((machine) => machine.id)
+    const states = await lookAt(connection, ids, units, ctx)
     const gone = states.flat().find((state) => state.load !== 'loaded')
     if (gone) throw new Refused(`There is no unit ${gone.unit} on a machine of "${name}" (${gone.load}).`)
     return {
@@ -93,7 +94,8 @@ export const restartUnits = defineChange({
   },
 
   async verify({ data }, ctx) {
-    const all = await Promise.all(data.machines.map((one) => lookAt(data.connection, one.instance, data.units, ctx)))
+    const ids = data.machines.map((one) => one.instance)
+    const all = await lookAt(data.connection, ids, data.units, ctx)
     return data.machines.map((one, i) => ({
       title: `${one.name} is back`,
       ok: all[i]!.every((state) => isUp(state) && !(state.invocation && one.fingerprint.includes(state.invocation))),
@@ -105,7 +107,7 @@ export const restartUnits = defineChange({
     const one = data.machines.find((machine) => step.endsWith(`:${machine.instance}`))
     if (!one) return { landed: 'cannot_tell', detail: `The plan has no step ${step}.` }
     if (step.startsWith('back:')) {
-      const states = await lookAt(data.connection, one.instance, data.units, ctx)
+      const [states = []] = await lookAt(data.connection, [one.instance], data.units, ctx)
       return { landed: states.every(isUp) ? 'yes' : 'no', detail: states.map(described).join(', ') }
     }
     const { client } = await ctx.connect(machines, data.connection)
@@ -126,7 +128,7 @@ export function identityOf(of: object, ctx: ReadContext): { token: string; since
 /** Restarts the units of one machine if they are as they were shown. What systemd said is looked at in the next step. */
 async function restartOn(data: Data, one: One, ctx: RunContext): Promise<string> {
   const { client, settings } = await ctx.connect(machines, data.connection)
-  const before = await lookAt(data.connection, one.instance, data.units, ctx)
+  const [before = []] = await lookAt(data.connection, [one.instance], data.units, ctx)
   if (fingerprintOf(before, ctx) !== one.fingerprint)
     throw new Refused(`A unit of ${one.name} was started or stopped since the plan was shown. Make the plan again.`)
   // A unit that does not come up is an end that is known: the command itself has done its work.
@@ -151,7 +153,7 @@ export async function untilBack(
   let before = ''
   let inRow = 0
   for (;;) {
-    const states = await lookAt(data.connection, one.instance, data.units, ctx)
+    const [states = []] = await lookAt(data.connection, [one.instance], data.units, ctx)
     const now = states.map((state) => state.invocation).join()
     inRow = !states.every(isUp) ? 0 : now === before ? inRow + 1 : 1
     before = now

@@ -104,6 +104,16 @@ export async function perform(
   throw new Error(`${instance}: the command ended with ${status}, exit code ${code}${said && `: ${said}`}`)
 }
 
+/** The comment of commands that only look. */
+export const LOOKS = 'keyturn looks'
+
+/** The output of a script that only looks; throws with what the machine said if it failed. */
+export function outputOf(machine: string, result: Result | null | undefined): string {
+  if (result?.status === 'Success') return result.out
+  const said = lastLines(result?.err ?? '', 300)
+  throw new Error(`machines: ${machine} ended with ${result?.status ?? 'no answer'}${said && `: ${said}`}`)
+}
+
 /** One line of the end of what a machine said. */
 export const lastLines = (text: string, most: number): string =>
   text

@@ -1,6 +1,6 @@
 import type { ReadContext } from '../../src/domain/command.ts'
 import { machines } from './connection.ts'
-import { send } from './send.ts'
+import { LOOKS, outputOf, send } from './send.ts'
 import { quote } from './shell.ts'
 
 /** A unit as systemd shows it. `invocation` is another one after every start. */
@@ -55,17 +55,15 @@ export const isUp = (state: UnitState): boolean => state.active === 'active'
 export const described = (state: UnitState): string =>
   `${state.unit} is ${state.load === 'loaded' ? `${state.active} (${state.sub})` : state.load}`
 
-/** The units of one machine now. */
+/** The units of each of these machines now, in one command. */
 export async function lookAt(
   connection: string,
-  instance: string,
+  instances: readonly string[],
   units: readonly string[],
   ctx: ReadContext,
-): Promise<UnitState[]> {
+): Promise<UnitState[][]> {
   const { client, settings } = await ctx.connect(machines, connection)
-  const order = { instances: [instance], script: showScript(units), comment: 'keyturn looks' }
-  const { status, out, err } = (await send(client.reads, settings, order, ctx.signal)).get(instance)!
-  if (status !== 'Success')
-    throw new Error(`machines: systemctl on ${instance} ended with ${status}: ${err.slice(-300)}`)
-  return parseUnits(units, out)
+  const order = { instances, script: showScript(units), comment: LOOKS }
+  const results = await send(client.reads, settings, order, ctx.signal)
+  return instances.map((instance) => parseUnits(units, outputOf(instance, results.get(instance))))
 }

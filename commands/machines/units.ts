@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
-import { ask, outputOf } from './fleet.ts'
+import { ask } from './fleet.ts'
+import { outputOf } from './send.ts'
 import { described, isUp, parseUnits, showScript } from './unit-state.ts'
 
 /** Shows every listed unit of a group, machine by machine, those that are down first. */
@@ -25,7 +26,12 @@ export const machinesUnits = defineRead({
     const lost = answers.filter((one) => one.result === null)
     const states = answers
       .filter((one) => one.result !== null)
-      .flatMap((one) => parseUnits(group.units, outputOf(one)).map((state) => ({ machine: one.machine, state })))
+      .flatMap((one) =>
+        parseUnits(group.units, outputOf(one.machine.name, one.result)).map((state) => ({
+          machine: one.machine,
+          state,
+        })),
+      )
     const down = states.filter(({ state }) => !isUp(state))
     const rows = [...down, ...states.filter(({ state }) => isUp(state))].map(({ machine, state }) => [
       machine.name,
