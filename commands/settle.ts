@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { Refused } from '../src/domain/command.ts'
 
 const LOOKS = 10
 const PAUSE_MS = 250
@@ -11,4 +12,14 @@ export async function settled<T>(look: () => Promise<T>, good: (seen: T) => bool
     seen = await look()
   }
   return seen
+}
+
+/** A wait that changes nothing: when it is stopped, nothing of it is under way, and its end is known. */
+export async function waiting<T>(signal: AbortSignal, wait: () => Promise<T>): Promise<T> {
+  try {
+    return await wait()
+  } catch (error) {
+    if (signal.aborted) throw new Refused('It was stopped while it waited')
+    throw error
+  }
 }

@@ -5,6 +5,7 @@ import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
 import { github } from '../github/connection.ts'
 import { Commit, refuseUnlessGreen } from '../github/verdict.ts'
+import { waiting } from '../settle.ts'
 import { type Colour, cloudformation, type Service, serviceOf } from './connection.ts'
 import { answered, fingerprintOf, isBusy, type Side, sidesOf, stacksOf, updatedOf } from './look.ts'
 import { holds, probeUpdate, sendUpdate, type Update, untilUpdated } from './update.ts'
@@ -149,7 +150,7 @@ export const rollBack = defineChange({
       })
       await ctx.step('deployed', () => wait(deploy))
     }
-    await ctx.step('healthy', () => untilHealthy(data, service, settings.pollSeconds, ctx))
+    await ctx.step('healthy', () => waiting(ctx.signal, () => untilHealthy(data, service, settings.pollSeconds, ctx)))
     await ctx.step('drain', async () => {
       const stacks = await stacksOf(client.reads, service, ctx.signal)
       await refuseUnlessReady(data, service, stacks, ctx)

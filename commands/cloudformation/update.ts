@@ -8,6 +8,7 @@ import {
 } from '@aws-sdk/client-cloudformation'
 import type { Finding } from '../../src/domain/command.ts'
 import { Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { findStack, isBusy, parameterOf } from './look.ts'
 
 /** Some parameters of one stack with their new values; all others, and the template, stay as they are. */
@@ -39,7 +40,8 @@ export async function sendUpdate(
     ClientRequestToken: token,
   }
   try {
-    await client.send(new UpdateStackCommand(input), { abortSignal: signal })
+    const update = () => client.send(new UpdateStackCommand(input), { abortSignal: signal })
+    await answered(`UpdateStack ${stack.StackName}`, signal, update)
   } catch (error) {
     if (error instanceof Error && error.name === 'ValidationError' && /_IN_PROGRESS state/.test(error.message))
       throw new Refused(`A deploy of the stack "${stack.StackName}" has begun meanwhile. Nothing was changed.`)

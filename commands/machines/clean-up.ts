@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { waiting } from '../settle.ts'
 import { type Group, groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { identityOf, untilBack } from './restart-units.ts'
-import { commentOf, LOOKS, MOVED, perform, probeCommand, send } from './send.ts'
+import { commentOf, look, MOVED, perform, probeCommand } from './send.ts'
 import { enter, Folder, InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt } from './unit-state.ts'
 
@@ -126,7 +127,7 @@ export const cleanUp = defineChange({
       })
       const rest = data.machines.length - index - 1
       const units = { connection: data.connection, units: [data.unit] }
-      await ctx.step(`back:${one.instance}`, () => untilBack(units, one, rest, ctx))
+      await ctx.step(`back:${one.instance}`, () => waiting(ctx.signal, () => untilBack(units, one, rest, ctx)))
     }
     const total = (of: 'files' | 'bytes') => data.machines.reduce((sum, one) => sum + one[of], 0)
     return `${total('files')} files (${mib(total('bytes'))}) were deleted on ${data.machines.map((one) => one.name).join(', ')}.`
@@ -209,8 +210,8 @@ async function oldOn(
   ctx: ReadContext,
 ): Promise<Map<string, Old>> {
   const { client, settings } = await ctx.connect(machines, connection)
-  const order = { instances, script: lookScript(folder, before), comment: LOOKS }
-  const results = await send(client.reads, settings, order, ctx.signal)
+  const order = { instances, script: lookScript(folder, before) }
+  const results = await look(client, settings, order, ctx.signal)
   return new Map(
     [...results].map(([instance, { status, out, err }]) => {
       if (status !== 'Success') throw new Refused(`${instance} ended with ${status}: ${err.trim().slice(-300)}`)

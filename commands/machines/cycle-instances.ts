@@ -3,7 +3,8 @@ import { type Instance, TerminateInstanceInAutoScalingGroupCommand } from '@aws-
 import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { settled } from '../settle.ts'
+import { answered } from '../aws/answered.ts'
+import { settled, waiting } from '../settle.ts'
 import { groupOf, machines } from './connection.ts'
 import { findGroup, isInService, refuseUnlessSteady, versionOf } from './group.ts'
 import { InstanceId, listOf } from './shell.ts'
@@ -107,13 +108,17 @@ export const cycleInstances = defineChange({
         )
         if (weak) throw new Refused(`${weak.InstanceId} is ${weak.LifecycleState}: no other machine was taken away.`)
         const input = { InstanceId: one.instance, ShouldDecrementDesiredCapacity: false }
-        await client.scalingWrites.send(new TerminateInstanceInAutoScalingGroupCommand(input), {
-          abortSignal: ctx.signal,
-        })
+        const command = new TerminateInstanceInAutoScalingGroupCommand(input)
+        await answered(`TerminateInstanceInAutoScalingGroup ${one.instance}`, ctx.signal, () =>
+          client.scalingWrites.send(command, { abortSignal: ctx.signal }),
+        )
         return null
       })
       const note = (text: string) => ctx.progress(index, total, text)
-      await ctx.step(`replaced:${one.instance}`, () => untilReplaced(data, one.instance, total - index - 1, note, ctx))
+      const rest = total - index - 1
+      await ctx.step(`replaced:${one.instance}`, () =>
+        waiting(ctx.signal, () => untilReplaced(data, one.instance, rest, note, ctx)),
+      )
       ctx.progress(index + 1, total)
     }
     return `${total} machines of ${data.scaling} were replaced: ${data.machines.map((one) => one.instance).join(', ')} are gone.`

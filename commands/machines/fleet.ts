@@ -1,7 +1,7 @@
 import { DescribeInstanceInformationCommand, type InstanceInformation, type SSMClient } from '@aws-sdk/client-ssm'
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
 import { type Group, groupOf, machines, type Settings } from './connection.ts'
-import { LOOKS, type Result, send } from './send.ts'
+import { look, type Result } from './send.ts'
 
 /** A machine as Systems Manager knows it. */
 export type Machine = Readonly<{ id: string; name: string; online: boolean; platform: string; address: string }>
@@ -80,7 +80,7 @@ export async function ask(
   const results =
     instances.length === 0
       ? new Map<string, Result>()
-      : await send(client.reads, settings, { instances, script: lines, comment: LOOKS }, ctx.signal)
+      : await look(client, settings, { instances, script: lines }, ctx.signal)
   const answers = all.map((machine) => ({ machine, result: results.get(machine.id) ?? null }))
   return { answers, group, environment, settings }
 }

@@ -5,7 +5,7 @@ import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { listScript, type Pin, parsePackages, pinScript } from './inventory.ts'
 import { identityOf } from './restart-units.ts'
-import { commentOf, LOOKS, outputOf, perform, probeCommand, send } from './send.ts'
+import { commentOf, look, outputOf, perform, probeCommand } from './send.ts'
 import { InstanceId, listOf, Package, Version } from './shell.ts'
 
 type One = Readonly<{ instance: string; name: string; fingerprint: string }>
@@ -152,7 +152,7 @@ async function installedOn(
 ): Promise<Map<string, string>> {
   const { client, settings } = await ctx.connect(machines, connection)
   const script = listScript(groupOf(settings, name))
-  const results = await send(client.reads, settings, { instances, script, comment: LOOKS }, ctx.signal)
+  const results = await look(client, settings, { instances, script }, ctx.signal)
   return new Map(
     [...results].map(([instance, result]) => {
       const all = parsePackages(outputOf(instance, result))

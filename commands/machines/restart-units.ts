@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
+import { waiting } from '../settle.ts'
 import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { commentOf, lastLines, perform, probeCommand } from './send.ts'
@@ -86,7 +87,9 @@ export const restartUnits = defineChange({
       ctx.progress(index, data.machines.length, `${one.name}: restarting`)
       await ctx.step(`restart:${one.instance}`, () => restartOn(data, one, ctx))
       const rest = data.machines.length - index - 1
-      const states = await ctx.step(`back:${one.instance}`, () => untilBack(data, one, rest, ctx))
+      const states = await ctx.step(`back:${one.instance}`, () =>
+        waiting(ctx.signal, () => untilBack(data, one, rest, ctx)),
+      )
       back.push(`${one.name}: ${states ?? 'back'}`)
       ctx.progress(index + 1, data.machines.length, back.at(-1))
     }

@@ -9,6 +9,7 @@ import {
   type SSMClient,
 } from '@aws-sdk/client-ssm'
 import { type Finding, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { settled } from '../settle.ts'
 import type { Clients, Settings } from './connection.ts'
 
@@ -24,24 +25,34 @@ const DELIVERY = 30
 
 type Order = Readonly<{ instances: readonly string[]; script: readonly string[]; comment: string }>
 
-/** Runs a script on machines and waits for all of them. An abort asks Systems Manager to stop it, too. */
-export async function send(
-  client: SSMClient,
+/** Runs a script that only looks on machines, and waits for all of them. */
+export async function look(
+  { reads }: Clients,
   settings: Settings,
-  { instances, script, comment }: Order,
+  order: Omit<Order, 'comment'>,
   signal: AbortSignal,
 ): Promise<Map<string, Result>> {
-  const sent = await client.send(
-    new SendCommandCommand({
-      DocumentName: 'AWS-RunShellScript',
-      InstanceIds: [...instances],
-      Comment: comment,
-      TimeoutSeconds: DELIVERY,
-      Parameters: { commands: [...script], executionTimeout: [String(settings.commandSeconds)] },
-    }),
-    { abortSignal: signal },
-  )
-  const id = sent.Command?.CommandId
+  const input = inputOf(settings, { ...order, comment: LOOKS })
+  const { Command } = await reads.send(new SendCommandCommand(input), { abortSignal: signal })
+  return untilOver(reads, settings, Command?.CommandId, order.instances, signal)
+}
+
+const inputOf = (settings: Settings, { instances, script, comment }: Order) => ({
+  DocumentName: 'AWS-RunShellScript',
+  InstanceIds: [...instances],
+  Comment: comment,
+  TimeoutSeconds: DELIVERY,
+  Parameters: { commands: [...script], executionTimeout: [String(settings.commandSeconds)] },
+})
+
+/** Waits for a command on all its machines. An abort asks Systems Manager to stop it, too. */
+async function untilOver(
+  client: SSMClient,
+  settings: Settings,
+  id: string | undefined,
+  instances: readonly string[],
+  signal: AbortSignal,
+): Promise<Map<string, Result>> {
   if (!id) throw new Error('machines: Systems Manager gave no id for the command')
   const results = new Map<string, Result>()
   try {
@@ -95,7 +106,11 @@ export async function perform(
   signal: AbortSignal,
 ): Promise<string> {
   const { instance, script, comment } = order
-  const results = await send(clients.writes, settings, { instances: [instance], script, comment }, signal)
+  const input = inputOf(settings, { instances: [instance], script, comment })
+  const sent = await answered(`SendCommand ${instance}`, signal, () =>
+    clients.writes.send(new SendCommandCommand(input), { abortSignal: signal }),
+  )
+  const results = await untilOver(clients.reads, settings, sent.Command?.CommandId, [instance], signal)
   const { status, code, out, err } = results.get(instance)!
   if (status === 'Success') return out
   const said = lastLines(err, 300)
@@ -105,7 +120,7 @@ export async function perform(
 }
 
 /** The comment of commands that only look. */
-export const LOOKS = 'keyturn looks'
+const LOOKS = 'keyturn looks'
 
 /** The output of a script that only looks; throws with what the machine said if it failed. */
 export function outputOf(machine: string, result: Result | null | undefined): string {
@@ -131,14 +146,14 @@ export async function probeCommand(
   signal: AbortSignal,
 ): Promise<Finding & { over: boolean }> {
   const { instance, comment, since } = order
-  const look = async () => {
+  const listed = async () => {
     const query = { InstanceId: instance, Filters: [{ key: 'InvokedAfter' as const, value: since }] }
     for await (const page of paginateListCommands({ client: clients.reads }, query, { abortSignal: signal }))
       for (const command of page.Commands ?? []) if (command.Comment === comment) return command
     return null
   }
   // A command that was just taken may not be listed yet.
-  const found = await settled(look, (seen) => seen !== null, signal)
+  const found = await settled(listed, (seen) => seen !== null, signal)
   if (!found?.CommandId)
     return { landed: 'no', over: true, detail: `No command to ${instance} has the comment "${comment}".` }
   const seen = await invocation(clients.reads, found.CommandId, instance, signal)

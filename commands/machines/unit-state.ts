@@ -1,6 +1,6 @@
 import type { ReadContext } from '../../src/domain/command.ts'
 import { machines } from './connection.ts'
-import { LOOKS, outputOf, send } from './send.ts'
+import { look, outputOf } from './send.ts'
 import { quote } from './shell.ts'
 
 /** A unit as systemd shows it. `invocation` is another one after every start. */
@@ -63,7 +63,7 @@ export async function lookAt(
   ctx: ReadContext,
 ): Promise<UnitState[][]> {
   const { client, settings } = await ctx.connect(machines, connection)
-  const order = { instances, script: showScript(units), comment: LOOKS }
-  const results = await send(client.reads, settings, order, ctx.signal)
+  const order = { instances, script: showScript(units) }
+  const results = await look(client, settings, order, ctx.signal)
   return instances.map((instance) => parseUnits(units, outputOf(instance, results.get(instance))))
 }

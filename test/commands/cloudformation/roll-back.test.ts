@@ -171,7 +171,7 @@ describe('blue/green rollback', () => {
     const plan = await propose(rollBack, at, world.read())
     expect((await rollBack.probe(plan, 'deploy', world.read())).landed).toBe('no')
     aws.lose('UpdateStack')
-    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow()
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
     expect((await rollBack.probe(plan, 'deploy', world.read())).landed).toBe('yes')
     expect(aws.sent('UpdateStack')).toHaveLength(1)
   })
@@ -224,6 +224,16 @@ describe('blue/green rollback', () => {
     const run = rollBack.run(plan, { ...ctx, progress: () => stop.abort(new Error('cancelled')) })
     await expect(run).rejects.toThrow()
     expect(aws.sent('UpdateStack')).toHaveLength(1)
+  })
+
+  it('is cancelled, and not of unknown outcome, while it only asks the version endpoint', async () => {
+    aws.state.answers = OLDER
+    const plan = await propose(rollBack, at, world.read())
+    const stop = new AbortController()
+    aws.state.onVersion = () => stop.abort(new Error('cancelled'))
+    const run = rollBack.run(plan, world.run(plan, { signal: stop.signal }).ctx)
+    await expect(run).rejects.toMatchObject({ name: 'Refused' })
+    expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '3' })
   })
 
   it('refuses a commit whose checks are not green, and one that nobody knows', async () => {

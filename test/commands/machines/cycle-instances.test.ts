@@ -61,7 +61,8 @@ describe('machines.cycle-instances', () => {
     const shown = await plan({ instances: `${IDS[0]}, ${IDS[1]}` })
     expect((await cycleInstances.probe(shown, `terminate:${IDS[0]}`, m.world.read())).landed).toBe('no')
     m.scaling.lose('TerminateInstanceInAutoScalingGroup')
-    await expect(cycleInstances.run(shown, m.world.run(shown).ctx)).rejects.toThrow()
+    const run = cycleInstances.run(shown, m.world.run(shown).ctx)
+    await expect(run).rejects.toMatchObject({ name: 'Unanswered' })
     expect((await cycleInstances.probe(shown, `terminate:${IDS[0]}`, m.world.read())).landed).toBe('yes')
     for (let i = 0; i < 20 && ids().length < 3; i++) await cycleInstances.verify(shown, m.world.read())
     const rest = await plan({ instances: `${IDS[0]}, ${IDS[1]}` })
@@ -91,7 +92,7 @@ describe('machines.cycle-instances', () => {
     const progress = (_done: number, _total: number, note = '') => {
       if (note.includes('in service')) stop.abort(new Error('cancelled'))
     }
-    await expect(cycleInstances.run(shown, { ...ctx, progress })).rejects.toThrow()
+    await expect(cycleInstances.run(shown, { ...ctx, progress })).rejects.toMatchObject({ name: 'Refused' })
     expect(m.scaling.sent('TerminateInstanceInAutoScalingGroup')).toHaveLength(1)
   })
 

@@ -95,7 +95,8 @@ describe('machines.restart-units', () => {
     m.fleet.state.before = (script) => {
       if (script.includes('restart')) m.fleet.lose('SendCommand')
     }
-    await expect(restartUnits.run(shown, m.world.run(shown).ctx)).rejects.toThrow()
+    const run = restartUnits.run(shown, m.world.run(shown).ctx)
+    await expect(run).rejects.toMatchObject({ name: 'Unanswered' })
     expect(m.fleet.changes()).toHaveLength(1)
     const finding = () => restartUnits.probe(shown, step, m.world.read())
     for (let i = 0; i < 100 && (await finding()).landed !== 'yes'; i++);
