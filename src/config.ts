@@ -20,6 +20,8 @@ const Slack = z.strictObject({
   apiUrl: z.url().optional(),
   /** Names that playbooks use, to channel ids. `default` is where everything else goes. */
   channels: z.object({ default: channelId }).catchall(channelId),
+  /** Owners of playbooks to the channel where what is theirs alone is posted too, with what was found. */
+  ownerChannels: z.record(z.string(), channelId).default({}),
   /** Owners of playbooks, as written there, to the ids of users or user groups: they are pinged when it is theirs alone. */
   owners: z
     .record(z.string(), z.string().regex(/^[USW][A-Z0-9]{2,}$/, 'is not the id of a Slack user or user group'))

@@ -21,6 +21,8 @@ export type ViewContext = RenderContext &
     playbookUrl: (playbook: string) => string | null
     /** The Slack id of a playbook's owner, or null. */
     ownerId: (owner: string) => string | null
+    /** The channel where what is handed to this owner is posted too, or null. */
+    ownerChannel: (owner: string) => string | null
   }>
 
 /** How the bot looks. */
@@ -42,6 +44,8 @@ export type SlackSettings = Readonly<{
   channels: { default: string } & Readonly<Record<string, string>>
   /** Ids by the names of owners in playbooks. */
   owners: Readonly<Record<string, string>>
+  /** Ids of channels by the names of owners. */
+  ownerChannels: Readonly<Record<string, string>>
 }>
 
 export type SlackDeps = Readonly<{
@@ -63,8 +67,9 @@ export type SlackDeps = Readonly<{
 /** The edge to people: what they press comes in by HTTP (`plugin`) or a socket, what they see goes out by the reconciler. */
 export function createSlackEdge(deps: SlackDeps) {
   const { settings, secret, handlers, journal, postbox, policy, views, playbookUrl, clock, log } = deps
-  const { apiUrl, channels, owners } = settings
+  const { apiUrl, channels, owners, ownerChannels } = settings
   const ownerId = (owner: string) => (Object.hasOwn(owners, owner) ? owners[owner]! : null)
+  const ownerChannel = (owner: string) => (Object.hasOwn(ownerChannels, owner) ? ownerChannels[owner]! : null)
   const botToken = secret(settings.botTokenFrom)
   const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
   const send = createSend({ web: createWeb(connection), clock, log })
@@ -74,7 +79,7 @@ export function createSlackEdge(deps: SlackDeps) {
     ...deps,
     frozen: handlers.frozen,
     send,
-    render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl, ownerId }),
+    render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl, ownerId, ownerChannel }),
     channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
     sleep: deps.sleep ?? realSleep,
   })

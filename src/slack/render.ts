@@ -4,7 +4,7 @@ import { type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../dom
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
 import { count, cut, fallback, literal, moment, user, usergroup } from './text.ts'
-import { actions, bold, button, lines, notice } from './views/blocks.ts'
+import { actions, bold, button, header, lines, notice } from './views/blocks.ts'
 import { evidenceCard } from './views/evidence.ts'
 import { playbookCard } from './views/playbook.ts'
 import { approverMentions, proposalCard } from './views/proposal.ts'
@@ -29,7 +29,9 @@ export function render(incident: Incident, context: ViewContext): Drawn[] {
   ]
   // Asked for at the same moment, evidence comes first: sorting keeps the order of equals.
   const told = story.sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
-  return [rootCard(incident, context), ...playbookCard(incident), ...told.flatMap((s) => s.drawn)]
+  // Last, so that nothing in the thread waits for another channel.
+  const away = elsewhere(incident, context)
+  return [rootCard(incident, context), ...playbookCard(incident), ...told.flatMap((s) => s.drawn), ...away]
 }
 
 const reminder = (incident: Incident, p: Proposal, { policy }: ViewContext): Drawn => ({
@@ -77,20 +79,44 @@ function undoReminders(incident: Incident, { policy }: ViewContext): { at: strin
   })
 }
 
-/** Where the playbook changes nothing, what was found is handed to its owner, once all of it is there. */
-function handover(incident: Incident, { ownerId }: ViewContext): { at: string; drawn: Drawn[] }[] {
-  const { playbook } = incident
-  if (!playbook || playbook.steps.some((s) => s.call && s.call.effect !== 'read')) return []
-  const found = Object.values(incident.evidence).map((e) => e.result?.at)
-  if (found.includes(undefined)) return []
+/** Whose incident it is, where the playbook changes nothing and all of what it looks at was found; else null. */
+function heir({ playbook, evidence }: Incident, { ownerId }: ViewContext) {
+  if (!playbook || playbook.steps.some((s) => s.call && s.call.effect !== 'read')) return null
+  if (Object.values(evidence).some((e) => !e.result)) return null
   const id = ownerId(playbook.owner)
-  const owner = id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id)
+  return { name: playbook.owner, mention: id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id) }
+}
+
+/** Once all that was looked for is there, it is handed to the owner. */
+function handover(incident: Incident, context: ViewContext): { at: string; drawn: Drawn[] }[] {
+  const owner = heir(incident, context)
+  if (!owner) return []
   const words = ': nothing from here recovers this. It is yours, with what was found above.'
+  const found = Object.values(incident.evidence).flatMap((e) => e.result?.at ?? [])
   const at = found.toSorted().at(-1) ?? incident.openedAt
-  const text = fallback(`Handed over to ${playbook.owner}`)
+  const text = fallback(`Handed over to ${owner.name}`)
   return [
-    { at, drawn: [{ key: 'note:handover', kind: 'message', thread: true, text, blocks: [lines([owner, words])] }] },
+    {
+      at,
+      drawn: [{ key: 'note:handover', kind: 'message', thread: true, text, blocks: [lines([owner.mention, words])] }],
+    },
   ]
+}
+
+/** The same in the owner's own channel, with what was found, and without buttons: those work in the thread alone. */
+function elsewhere(incident: Incident, context: ViewContext): Drawn[] {
+  const owner = heir(incident, context)
+  const channel = owner && context.ownerChannel(owner.name)
+  if (!owner || !channel) return []
+  const found = Object.values(incident.evidence).map((record) => {
+    const card = evidenceCard(incident, record)
+    const blocks = card.kind === 'message' ? (card.blocks ?? []).filter((b) => b.type !== 'actions') : []
+    return { ...card, key: `away:${card.key}`, kind: 'message' as const, thread: false, channel, blocks }
+  })
+  const words = `: nothing from here recovers this. It is yours, with what was found. Incident ${incident.id}, opened `
+  const text = fallback(`Handed over to ${owner.name}: ${incident.title}`)
+  const blocks = [header(incident.title), lines([owner.mention, words, moment(incident.openedAt)])]
+  return [{ key: 'away:handover', kind: 'message', thread: false, channel, text, blocks }, ...found]
 }
 
 function ending(incident: Incident, at: string): Drawn {

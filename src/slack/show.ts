@@ -6,10 +6,13 @@ import type { Clock, Postbox, Posted } from '../domain/ports.ts'
 import { ADVICE, PLAINER, ROOT_GONE } from './refusal.ts'
 import type { Fault, Place, Send, Sleep } from './send.ts'
 
-/** One message of an incident's thread as it should be; the keys of an incident differ. The first one is the root. */
+/**
+ * One message of an incident's thread as it should be; the keys of an incident differ. The first one is the root. One with
+ * a `channel` of its own stands there, outside of the thread.
+ */
 export type Drawn = Readonly<
   { key: string; thread: boolean; text: string } & (
-    | { kind: 'message'; blocks?: readonly KnownBlock[] }
+    | { kind: 'message'; blocks?: readonly KnownBlock[]; channel?: string }
     | { kind: 'file'; filename: string; title: string; content: string }
   )
 >
@@ -34,6 +37,7 @@ const BUSY = 1000
 export type Memory = { edited: Map<string, number>; plainer: Map<string, number> }
 export const newMemory = (): Memory => ({ edited: new Map(), plainer: new Map() })
 
+const channelOf = (message: Drawn) => (message.kind === 'message' ? message.channel : undefined)
 const untried = (posted: Posted | undefined) => !posted || (posted.ts === null && posted.attemptedAt === 0)
 
 /** Makes Slack show one incident, under a lease: posts what is missing, in order, and edits what differs. */
@@ -53,6 +57,17 @@ export function createShow(deps: {
     const log = deps.log.child({ incident: id })
     const deferred = new Map<string, number>()
     let slot = false
+    let home = ''
+
+    /** What another channel does not take must not hold up the thread: it is tried again with the next event. */
+    function leaveOut(message: Drawn, hash: string, error: string): null {
+      memory.plainer.set(hash, PLAINER.length)
+      log.error(
+        { key: message.key, error },
+        `not posted in ${channelOf(message)}: ${error}: ${ADVICE[error] ?? 'look'}`,
+      )
+      return null
+    }
 
     /** Waits without losing the lease; false if it is lost. */
     async function hold(ms: number): Promise<boolean> {
@@ -69,7 +84,7 @@ export function createShow(deps: {
     /** The thread's root is not there any more: all of it is told again under a new one. */
     async function startOver(posted: Record<string, Posted>): Promise<void> {
       log.warn('the root message is gone from Slack; the thread is posted again')
-      for (const [key, one] of Object.entries(posted)) await forget(key, one)
+      for (const [key, one] of Object.entries(posted)) if (one.channel === home) await forget(key, one)
     }
 
     /** Slack said no: what now. Null means: go on at once. */
@@ -81,6 +96,7 @@ export function createShow(deps: {
     ): Promise<Outcome | null> {
       const { error, detail } = fault
       const advice = ADVICE[error]
+      if (advice && channelOf(message)) return leaveOut(message, hash, error)
       if (advice) {
         log.error({ key: message.key, error, detail }, `Slack does not take messages: ${error}: ${advice}`)
         return { wait: BLOCKED }
@@ -91,7 +107,7 @@ export function createShow(deps: {
       }
       const own = posted[message.key]
       if (error === 'message_not_found' && own) {
-        if (message.thread) await forget(message.key, own)
+        if (message.thread || channelOf(message)) await forget(message.key, own)
         else await startOver(posted)
         return null
       }
@@ -103,13 +119,20 @@ export function createShow(deps: {
     }
 
     /** Finds out what became of a post whose reply was lost. */
-    async function readBack(message: Drawn, at: Place, tried: Posted, settled: boolean): Promise<Outcome | null> {
+    async function readBack(
+      message: Drawn,
+      hash: string,
+      at: Place,
+      tried: Posted,
+      settled: boolean,
+    ): Promise<Outcome | null> {
       const filename = message.kind === 'file' ? { filename: message.filename } : {}
       const found = await send.find(at, tried.attemptedAt, { incident: id, key: message.key, ...filename })
       if (!found.ok) {
         const { fault } = found
         if (fault.kind === 'limited') return { wait: fault.wait }
         if (fault.kind !== 'refused') return 'failed'
+        if (channelOf(message)) return leaveOut(message, hash, fault.error)
         if (ROOT_GONE.includes(fault.error)) {
           await forget(message.key, tried)
           return null
@@ -160,7 +183,7 @@ export function createShow(deps: {
       const { fault } = sent
       if (fault.kind === 'failed' || fault.kind === 'lost') {
         log.warn({ key: message.key, err: fault.cause }, 'it is not known whether a message was posted; Slack is asked')
-        return readBack(message, at, tried, fault.kind === 'failed')
+        return readBack(message, hash, at, tried, fault.kind === 'failed')
       }
       await forget(message.key, tried)
       return fault.kind === 'refused' ? refused(message, hash, fault, posted) : waitFor(fault)
@@ -196,7 +219,7 @@ export function createShow(deps: {
       let todo: { message: Drawn; hash: string; known: Posted | undefined } | null = null
       for (const message of view.drawn) {
         const { key, thread: _, ...content } = message
-        const hash = digest(content)
+        const hash = digest({ ...content, channel: undefined })
         const known = posted[key]
         if (known?.hash === hash && known.ts !== null) continue
         const left = message.kind === 'file' ? 1 : PLAINER.length
@@ -217,7 +240,8 @@ export function createShow(deps: {
 
       const { message, hash, known } = todo
       const root = posted[view.drawn[0]!.key]
-      const channel = root?.ts ? root.channel : deps.channelOf(view.incident)
+      home = root?.ts ? root.channel : deps.channelOf(view.incident)
+      const channel = channelOf(message) ?? home
       const at: Place = { channel, thread: message.thread ? (root?.ts ?? null) : null }
       if (message.thread && at.thread === null) return { wait: BLOCKED }
       const toPost = untried(known) || (known?.ts && message.kind === 'file')
@@ -231,7 +255,7 @@ export function createShow(deps: {
       const outcome = toPost
         ? await post(message, hash, at, posted)
         : known!.ts === null
-          ? await readBack(message, { ...at, channel: known!.channel }, known!, false)
+          ? await readBack(message, hash, { ...at, channel: known!.channel }, known!, false)
           : await edit(message, hash, known!, posted)
       if (outcome !== null) return outcome
     }

@@ -171,6 +171,7 @@ export async function createDesk(
         policy,
         playbookUrl: () => null,
         ownerId: () => null,
+        ownerChannel: (owner) => (owner === '@infra' ? 'C0000INFRA' : null),
         progress: {},
         frozen: null,
       })

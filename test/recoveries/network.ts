@@ -78,7 +78,9 @@ export const NETWORK_ROWS: readonly Row[] = [
         connections: { office: { kind: 'network', environment: 'production', endpoints, ca: there.ca } },
         secrets: {},
         alert: async () => ({ labels: { alertname: 'EndpointsUnreachable', connection: 'office' } }),
-        evidence: /2 of 4 endpoints of office do not answer as they should: queue \(TCP\), registry \(TLS\)/,
+        // In the thread, and in the channel of infra.
+        evidence:
+          /2 of 4 endpoints of office do not answer as they should: queue \(TCP\), registry \(TLS\).*C0000INFRA/,
         stop: () => there.stop(),
       }
     },

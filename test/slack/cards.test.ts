@@ -94,6 +94,22 @@ describe('a thread in every state', () => {
     expect(draw('open').some((d) => d.key === 'note:handover')).toBe(false)
   })
 
+  it('shows it in the owner’s own channel too, with what was found and without buttons, and after all else', () => {
+    const there = { ...context, ownerChannel: (owner: string) => (owner === '@data-platform' ? 'C0000PLAT' : null) }
+    const drawn = render(incidentOf(...STATES.handover!), there)
+    const away = drawn.filter((d) => d.kind === 'message' && d.channel === 'C0000PLAT')
+    expect(away.map((d) => d.key)).toEqual(['away:handover', expect.stringMatching(/^away:evidence:look:/)])
+    expect(drawn.slice(-2)).toEqual(away)
+    expect(away.every((d) => !d.thread)).toBe(true)
+    expect(JSON.stringify(away)).toContain('"usergroup_id":"S0000PLAT"')
+    expect(JSON.stringify(drawn)).toContain('"type":"actions"')
+    expect(JSON.stringify(away)).not.toContain('"type":"actions"')
+    expect(render(incidentOf(...STATES.handover!.slice(0, -1)), there).some((d) => d.key.startsWith('away:'))).toBe(
+      false,
+    )
+    expect(draw('handover').some((d) => d.key.startsWith('away:'))).toBe(false)
+  })
+
   it('gives a later look at the evidence a message of its own', () => {
     const again = { type: 'evidence.requested', step: 'look', params: {}, by: null } as const
     const key = (drawn: readonly Drawn[]) => card(drawn, 'evidence:look').key

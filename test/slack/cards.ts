@@ -50,6 +50,7 @@ export const context: ViewContext = {
   policy,
   progress: {},
   frozen: null,
+  ownerChannel: () => null,
   ownerId: (owner) => (owner === '@data-platform' ? 'S0000PLAT' : null),
   playbookUrl: (id) => `https://wiki.example.com/playbooks/${id}`,
 }

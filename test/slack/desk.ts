@@ -167,6 +167,7 @@ export async function createDesk(
       apiUrl: sandbox.apiUrl,
       channels: { default: DATA },
       owners: {},
+      ownerChannels: {},
     },
     secret: (name) => SECRETS[name as keyof typeof SECRETS],
     handlers,

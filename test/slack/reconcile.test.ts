@@ -412,3 +412,50 @@ it('stops after the call that is going on, also in the middle of a wait', async 
   await loop
   expect(w.texts()).toEqual([])
 })
+
+describe('a message with a channel of its own', () => {
+  const drawAway =
+    (channel: string) =>
+    (...args: Parameters<typeof drawPlain>): Drawn[] => [
+      ...drawPlain(...args),
+      { key: 'away:handover', kind: 'message', thread: false, text: 'Yours', channel },
+    ]
+
+  it('stands there, outside of the thread, once', async () => {
+    const w = await world({ faults: { loseReplies: 3, methods: ['chat.postMessage'] } })
+    const bot = w.bot(drawAway(PLATFORM))
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    w.journal.add('i1', planFailed('p1'))
+    await shown(w, bot)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: plan_failed'])
+    expect(w.sandbox.state().messages[PLATFORM]!.map((m) => [m.text, m.thread_ts])).toEqual([['Yours', undefined]])
+  })
+
+  it('does not hold up the thread when that channel does not take it, and is tried again later', async () => {
+    const w = await world()
+    let channel = 'C0000NOWHERE'
+    const bot = w.bot((...args) => drawAway(channel)(...args))
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot, 'i1', 10_000)
+    expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
+    expect(w.has('error', /not posted in C0000NOWHERE: channel_not_found/)).toBe(true)
+    channel = PLATFORM
+    w.journal.add('i1', planFailed('p1'))
+    await shown(w, bot)
+    expect(w.sandbox.state().messages[PLATFORM]).toHaveLength(1)
+  })
+
+  it('stays as it is when the root of the thread is gone', async () => {
+    const w = await world()
+    const bot = w.bot(drawAway(PLATFORM))
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    const [root] = w.sandbox.state().messages[DATA]!
+    await bot.web.chat.delete({ channel: DATA, ts: root!.ts })
+    w.journal.add('i1', asked('p2'), { type: 'incident.resolved' })
+    await shown(w, bot)
+    expect(w.texts().slice(-3)).toEqual(['Blocked (resolved)', 'do-it: planning', 'do-it: planning'])
+    expect(w.sandbox.state().messages[PLATFORM]).toHaveLength(1)
+  })
+})
