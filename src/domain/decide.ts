@@ -208,7 +208,7 @@ function remindOfUndo(incident: Incident, policy: Policy, now: number): Happenin
 
 /**
  * A person says what becomes of a run whose end is not known. `resume` asks for a new plan of the same step, which
- * needs its own approval; the steps that are known to have landed are not done again.
+ * needs its own approval, and an alert that still fires; the steps that are known to have landed are not done again.
  */
 export function settle(
   incident: Incident,
@@ -239,6 +239,7 @@ export function settle(
   } as const
   if (intent.choice !== 'resume') return allow(settled)
   if (!stepOf(incident, proposal.step)?.call) return refuse('no_such_step')
+  if (incident.resolvedAt !== null) return refuse('incident_resolved')
   return allow(settled, {
     type: 'proposal.requested',
     proposal: nextProposalId(incident),

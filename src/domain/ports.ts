@@ -41,17 +41,20 @@ export type Journal = Readonly<{
 /** The doorbell: says that there is work. Ringing twice does no harm. */
 export type Bell = Readonly<{ ring(jobs: readonly Job[]): Promise<void> }>
 
-/** Who holds a target: an incident and its proposal. */
-export type Holder = { incident: string; proposal: string }
+/** Who holds a target: an incident and its proposal. `take` names one taking of it, since a run may be tried twice at once. */
+export type Holder = { incident: string; proposal: string; take?: string }
 
 /** One change per target at a time. A lock belongs to a run and has no time-out. */
 export type Locks = Readonly<{
-  /** Takes all of them or none; a run that holds one already keeps it. */
+  /**
+   * Takes all of them or none; what the same proposal holds already is taken anew, under the new `take`. `fresh` are those
+   * that were free.
+   */
   acquire(
     targets: readonly string[],
     holder: Holder,
-  ): Promise<{ ok: true } | { ok: false; target: string; holder: Holder }>
-  /** Frees those that this holder holds. */
+  ): Promise<{ ok: true; fresh: string[] } | { ok: false; target: string; holder: Holder }>
+  /** Frees those that this holder holds: with a `take`, only those that nobody has taken anew since; else any of its own. */
   release(targets: readonly string[], holder: Holder): Promise<void>
 }>
 

@@ -89,31 +89,36 @@ export function createRun(
     }
     const targets = fresh.plan.targets.map((t) => t.id)
     const locked = await take(targets, holder)
-    if (!locked.ok) {
-      const { incident: other, proposal: theirs } = locked.holder
-      return end(
-        `${sentence('target_locked')} ${locked.target} is held by ${theirs} of incident ${other}. Nothing has run.`,
-      )
-    }
+    if (!locked.ok) return end(heldBy(locked))
     if ((await bench.lastFreeze())?.until === null) {
-      await locks.release(targets, holder)
+      await locks.release(locked.fresh, locked.holder)
       return null
     }
     // From here on the run is visibly alive: nobody may find it started and without a pulse.
     await pulse.beat(id, proposal.id, worker)
     const started = await transact(bench, id, (i) => rule.start(i, proposal.id, fresh, worker, view, bench.clock()))
-    if (started.ok) return fresh
-    // Unless somebody else's START stands, in which case the locks are that run's.
-    const now = await journal.load(id)
-    if (now && proposalOf(now, proposal.id)?.status !== 'running') await locks.release(targets, holder)
-    return started.reason === 'not_open' ? null : end(sentence(started.reason))
+    if (!started.ok) {
+      // Another worker may have taken the same job, and its START may stand: what it holds is left to it.
+      await locks.release(locked.fresh, locked.holder)
+      return started.reason === 'not_open' ? null : end(sentence(started.reason))
+    }
+    // Who took this proposal for over may have freed its locks just before START; now nobody does that any more.
+    const confirmed = await locks.acquire(targets, { ...holder, take: bench.ids() })
+    if (confirmed.ok) return fresh
+    const over = await conclude(id, proposal.id, { outcome: 'cancelled', message: heldBy(confirmed), checks: [] })
+    if (over === 'over') await locks.release(targets, holder)
+    return null
   }
 
+  const heldBy = ({ target, holder }: { target: string; holder: Holder }) =>
+    `${sentence('target_locked')} ${target} is held by ${holder.proposal} of incident ${holder.incident}. Nothing has run.`
+
   /** Takes the locks; one that a run left behind when it was over is freed first. */
-  async function take(targets: string[], holder: Holder): ReturnType<typeof locks.acquire> {
+  async function take(targets: string[], proposal: Holder) {
     for (;;) {
+      const holder = { ...proposal, take: bench.ids() }
       const locked = await locks.acquire(targets, holder)
-      if (locked.ok) return locked
+      if (locked.ok) return { ...locked, holder }
       const theirs = (await journal.load(locked.holder.incident))?.proposals.find(
         (p) => p.id === locked.holder.proposal,
       )

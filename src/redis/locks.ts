@@ -2,21 +2,28 @@ import { createHash } from 'node:crypto'
 import type { Holder, Locks } from '../domain/ports.ts'
 import type { Store } from './connect.ts'
 
-/** Takes a free lock or confirms one's own: KEYS lock; ARGV holder. Returns the holder. */
+/**
+ * Takes a free lock, or one's own anew: KEYS lock; ARGV value, start of one's own values. Returns '' if it was free, the new
+ * value if it was one's own, else the value of who holds it.
+ */
 const TAKE = `
-local holder = redis.call('GET', KEYS[1])
-if holder then return holder end
+local held = redis.call('GET', KEYS[1])
+if held and string.sub(held, 1, #ARGV[2]) ~= ARGV[2] then return held end
 redis.call('SET', KEYS[1], ARGV[1])
-return ARGV[1]
+return held and ARGV[1] or ''
 `
+/** Frees a lock whose value is the given one, or starts like it if it is no whole one: KEYS lock; ARGV value. */
 const FREE = `
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+local held = redis.call('GET', KEYS[1])
+if not held then return 0 end
+local whole = string.sub(ARGV[1], -1) == ']'
+if held == ARGV[1] or (not whole and string.sub(held, 1, #ARGV[1]) == ARGV[1]) then return redis.call('DEL', KEYS[1]) end
 return 0
 `
 
 type Scripted = Store & {
-  keyturnTake(key: string, holder: string): Promise<string>
-  keyturnFree(key: string, holder: string): Promise<number>
+  keyturnTake(key: string, value: string, own: string): Promise<string>
+  keyturnFree(key: string, value: string): Promise<number>
 }
 
 const keyOf = (target: string) => `keyturn:lock:${createHash('sha256').update(target).digest('hex')}`
@@ -26,24 +33,25 @@ export function createLocks(redis: Store): Locks {
   redis.defineCommand('keyturnTake', { numberOfKeys: 1, lua: TAKE })
   redis.defineCommand('keyturnFree', { numberOfKeys: 1, lua: FREE })
   const scripted = redis as Scripted
-  const text = (holder: Holder) => JSON.stringify([holder.incident, holder.proposal])
+  /** Every value of this proposal starts so. */
+  const own = ({ incident, proposal }: Holder) => JSON.stringify([incident, proposal]).slice(0, -1)
+  const value = (holder: Holder) => `${own(holder)}${holder.take === undefined ? '' : `,${JSON.stringify(holder.take)}`}]`
   return {
     async acquire(targets, holder) {
-      const taken: string[] = []
+      const fresh: string[] = []
       for (const target of [...new Set(targets)].sort()) {
-        const answer = await scripted.keyturnTake(keyOf(target), text(holder))
-        if (answer === text(holder)) {
-          taken.push(target)
-          continue
-        }
-        for (const t of taken) await scripted.keyturnFree(keyOf(t), text(holder))
-        const [incident, proposal] = JSON.parse(answer) as [string, string]
-        return { ok: false, target, holder: { incident, proposal } }
+        const answer = await scripted.keyturnTake(keyOf(target), value(holder), own(holder))
+        if (answer === '') fresh.push(target)
+        if (answer === '' || answer === value(holder)) continue
+        for (const t of fresh) await scripted.keyturnFree(keyOf(t), value(holder))
+        const [incident, proposal, take] = JSON.parse(answer) as [string, string, string?]
+        return { ok: false, target, holder: { incident, proposal, ...(take === undefined ? {} : { take }) } }
       }
-      return { ok: true }
+      return { ok: true, fresh }
     },
     async release(targets, holder) {
-      for (const target of new Set(targets)) await scripted.keyturnFree(keyOf(target), text(holder))
+      const freed = holder.take === undefined ? own(holder) : value(holder)
+      for (const target of new Set(targets)) await scripted.keyturnFree(keyOf(target), freed)
     },
   }
 }

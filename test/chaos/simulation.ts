@@ -61,6 +61,7 @@ const playbook: Playbook = {
   ],
 }
 const STEPS = ['first', 'second']
+const isSame = (a: Holder, b: Holder) => a.incident === b.incident && a.proposal === b.proposal
 
 /** What the target itself has seen: nobody of Keyturn writes it. */
 type Effect = {
@@ -94,7 +95,7 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
   const journals = new Map<string, Entry[]>()
   const states = new Map<string, Incident>()
   const ops = new Set<string>()
-  const locks = new Map<string, { text: string; at: number }>()
+  const locks = new Map<string, { holder: Holder; at: number }>()
   const beats = new Map<string, number>()
   const jobs: Job[] = []
   const effects: Effect[] = []
@@ -149,26 +150,30 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
 
   function common(process: Process) {
     const call = <T>(work: () => T) => scheduler.call(process, work)
-    const text = (h: Holder) => JSON.stringify([h.incident, h.proposal])
     return {
       journal: journalOf(process),
       bell: { ring: (all: readonly Job[]) => call(() => void jobs.push(...all)) },
       locks: {
         acquire: (targets: readonly string[], holder: Holder) =>
           call(() => {
-            for (const target of targets) {
+            const stands = (target: string) => {
               const held = locks.get(target)
-              if (held && held.text !== text(holder) && time.now - held.at < bug.lockFor) {
-                const [incident, proposal] = JSON.parse(held.text) as [string, string]
-                return { ok: false as const, target, holder: { incident, proposal } }
-              }
+              return held && time.now - held.at < bug.lockFor ? held.holder : null
             }
-            for (const target of targets) locks.set(target, { text: text(holder), at: time.now })
-            return { ok: true as const }
+            for (const target of targets) {
+              const theirs = stands(target)
+              if (theirs && !isSame(theirs, holder)) return { ok: false as const, target, holder: theirs }
+            }
+            const fresh = targets.filter((target) => !stands(target))
+            for (const target of targets) locks.set(target, { holder, at: time.now })
+            return { ok: true as const, fresh }
           }),
         release: (targets: readonly string[], holder: Holder) =>
           call(() => {
-            for (const target of targets) if (locks.get(target)?.text === text(holder)) locks.delete(target)
+            for (const target of targets) {
+              const theirs = locks.get(target)?.holder
+              if (theirs && isSame(theirs, holder) && (holder.take ?? theirs.take) === theirs.take) locks.delete(target)
+            }
           }),
       },
       pulse: {

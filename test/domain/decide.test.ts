@@ -227,6 +227,15 @@ describe('when an outcome is unknown', () => {
     })
   })
 
+  it('is not resumed once the alert has resolved, and can still be called done or given up', () => {
+    const resolved = followed(STATES.unknown!, { type: 'incident.resolved' })
+    const why = (choice: 'done' | 'resume' | 'abandon') => {
+      const ruling = choose(choice, person('U0ADA'), 'I looked', resolved)
+      return ruling.ok ? null : ruling.reason
+    }
+    expect([why('resume'), why('done'), why('abandon')]).toEqual(['incident_resolved', null, null])
+  })
+
   it('what the probe found has landed as well', () => {
     const found = STATES.unknown!.map((e) =>
       e.type === 'run.unknown' ? { ...e, findings: [{ step: 'end-4712', landed: 'yes' as const, detail: '' }] } : e,

@@ -3,7 +3,7 @@ import { Unanswered } from '../../src/domain/command.ts'
 import { verifyChain } from '../../src/domain/event.ts'
 import { incidentId } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
-import { ada, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
+import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 let w: Bench
@@ -226,6 +226,22 @@ describe('when the worker is gone', () => {
     await wake()
     expect(w.lamp.on).toBe(1)
     expect((await w.state(id)).status).toBe('unknown')
+    expect(await w.free()).toBe(false)
+  })
+
+  it('a worker that took the same job and comes late leaves the target locked', async () => {
+    const granted = await w.open({ ...alertOf(), fingerprint: 'f2', labels: { alertname: 'LampOff', room: 'attic' } })
+    await w.decide(granted)
+    const before = await w.journal.load(granted)
+    w.lamp.work = async () => {
+      throw new Error('the reply was lost')
+    }
+    w.lamp.finding = { landed: 'cannot_tell', detail: '' }
+    await w.runner('w1').run(granted, 'p1')
+    expect((await w.state(granted)).status).toBe('unknown')
+    let looks = 0
+    const late = { ...w.journal, load: async (i: string) => (looks++ === 0 ? before : w.journal.load(i)) }
+    await w.runner('w2', { journal: late }).run(granted, 'p1')
     expect(await w.free()).toBe(false)
   })
 

@@ -154,18 +154,29 @@ describe('locks', () => {
   const holder = (n: number) => ({ incident: incidentId('g', n), proposal: 'p1' })
   it('are taken all or none, and by one', async () => {
     const [a, b] = [createLocks(redis.connect()), createLocks(redis.connect())]
-    expect(await a.acquire(['x'], holder(1))).toEqual({ ok: true })
+    expect(await a.acquire(['x'], holder(1))).toMatchObject({ ok: true })
     expect(await b.acquire(['w', 'x', 'y'], holder(2))).toEqual({ ok: false, target: 'x', holder: holder(1) })
-    expect(await a.acquire(['w', 'y'], holder(3))).toEqual({ ok: true })
+    expect(await a.acquire(['w', 'y'], holder(3))).toMatchObject({ ok: true })
   })
   it('are kept by who holds them, and freed by nobody else', async () => {
     const locks = createLocks(redis.connect())
     await locks.acquire(['x'], holder(1))
-    expect(await locks.acquire(['x'], holder(1))).toEqual({ ok: true })
+    expect(await locks.acquire(['x'], holder(1))).toMatchObject({ ok: true })
     await locks.release(['x'], holder(2))
     expect((await locks.acquire(['x'], holder(2))).ok).toBe(false)
     await locks.release(['x'], holder(1))
     expect((await locks.acquire(['x'], holder(2))).ok).toBe(true)
+  })
+  it('are taken anew by another try of the same run, and then freed by neither the first try nor who saw it hold them', async () => {
+    const locks = createLocks(redis.connect())
+    const [one, two] = [{ ...holder(1), take: 'one' }, { ...holder(1), take: 'two' }]
+    expect(await locks.acquire(['x'], one)).toEqual({ ok: true, fresh: ['x'] })
+    expect(await locks.acquire(['x'], holder(2))).toEqual({ ok: false, target: 'x', holder: one })
+    expect(await locks.acquire(['x', 'y'], two)).toEqual({ ok: true, fresh: ['y'] })
+    await locks.release(['x'], one)
+    expect((await locks.acquire(['x'], holder(2))).ok).toBe(false)
+    await locks.release(['x', 'y'], holder(1))
+    expect((await locks.acquire(['x', 'y'], holder(2))).ok).toBe(true)
   })
   it('have no time-out, and outlive Redis', async () => {
     const client = redis.connect()

@@ -150,7 +150,7 @@ export async function createDesk(
     freezer,
     journal: journal as never,
     bell: { ring: async () => {} },
-    locks: { acquire: async () => ({ ok: true }), release: async () => {} },
+    locks: { acquire: async () => ({ ok: true, fresh: [] }), release: async () => {} },
     clock,
     ids: randomUUID,
     policy,
