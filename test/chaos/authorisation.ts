@@ -20,7 +20,7 @@ import { modals } from '../../src/slack/views/modals.ts'
 import { alertOf, playbook as example, ID, subjectOf } from '../slack/cards.ts'
 import * as oracle from './oracle.ts'
 import { type Random, randomOf } from './scheduler.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 export const keys = generateKeyPairSync('ed25519')
 export const T0 = Date.parse('2026-11-21T03:00:00.000Z')
@@ -373,7 +373,7 @@ export async function authorise(seed: number): Promise<void> {
   const freezer = createFreezer({ ...common, incidentId: (_, n) => `freeze-${n}`, ordinal: () => 1 })
   if (scene.frozen) await freezer.freeze({ by: 'terminal', reason: 'release', person: null })
   const bell = { ring: async () => {} }
-  const locks = { acquire: async () => ({ ok: true as const }), release: async () => {} }
+  const locks = { acquire: async () => ({ ok: true as const, fresh: [] }), release: async () => {} }
   const handlers = createHandlers({ ...common, bell, locks, keys, freezer, faultsOf: () => ({}), onError: () => {} })
 
   let asking = scene.press

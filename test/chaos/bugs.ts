@@ -39,7 +39,6 @@ export const NO_BUG: Bug = {
 /** Planted bugs by name; each must be found within a number of schedules. */
 export const BUGS: Readonly<Record<string, Bug>> = {
   'the journal appends without comparing': { ...NO_BUG, compareAndSet: false },
-  'a lock has a time-out': { ...NO_BUG, lockFor: 500 },
   'the digest does not cover the state of the target': { ...NO_BUG, sees: () => 'any' },
   'two accounts of one human count twice': { ...NO_BUG, policy: (p) => ({ ...p, people: {} }) },
   'one person is enough': { ...NO_BUG, policy: (p) => ({ ...p, quorum: { ...p.quorum, low: 1 } }) },

@@ -2,7 +2,7 @@ import { type Entry, type HappeningOf, verifyChain } from '../../src/domain/even
 import type { LogEntry } from '../../src/sandbox/slack/state.ts'
 import { type Card, readCard, roomOf } from './crash-cards.ts'
 import type { Change } from './crash-target.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 type Json = Record<string, unknown>
 

@@ -4,7 +4,7 @@ import type { LogEntry } from '../../src/sandbox/slack/state.ts'
 import { ADA, GUS, startWorld } from '../e2e/world.ts'
 import { CRASH, crash } from './crash.ts'
 import { check, type Seen } from './crash-checker.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 /** One world with its five crashes takes half a minute on two cores that do nothing else. */
 const PATIENCE = 240_000

@@ -11,7 +11,7 @@ import { POINTS, type Point } from './crash-points.ts'
 import { startTarget } from './crash-target.ts'
 import type { Part } from './parts.ts'
 import { type Random, randomOf } from './scheduler.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 const CHANNELS = 8
 const QUORUM = 2

@@ -10,7 +10,7 @@ import { createMemory, draw, keys, MINUTE, PLAN, STATES, T0 } from './authorisat
 import { text } from './mutate.ts'
 import * as oracle from './oracle.ts'
 import { randomOf } from './scheduler.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 /** What each kind of job may write, by the state of what it names. The test beside this one says that none is missing. */
 export const JOBS: Readonly<Record<Job['kind'], readonly string[]>> = {
@@ -68,7 +68,7 @@ export async function forgeJob(seed: number): Promise<void> {
   })
   const bench: Workbench = {
     journal: { ...journal, watch: () => () => {} },
-    locks: { acquire: async () => ({ ok: true }), release: async () => {} },
+    locks: { acquire: async () => ({ ok: true, fresh: [] }), release: async () => {} },
     pulse: { beat: async () => {}, alive: async () => false, progress: async () => {}, read: async () => null },
     clock: () => now,
     ids: () => `op-${seed}-${Math.floor(random.next() * 1e9)}`,

@@ -7,7 +7,7 @@ import { Worker } from 'node:worker_threads'
 import type { Measured } from './ingest-server.ts'
 import { mutateBody } from './mutate.ts'
 import { type Random, randomOf } from './scheduler.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 const FIXTURES = new URL('../fixtures/alertmanager/', import.meta.url)
 const recorded = readdirSync(FIXTURES)

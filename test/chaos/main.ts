@@ -2,6 +2,7 @@ import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { CRASH } from './crash.ts'
 import { PARTS } from './parts.ts'
+import { Violation } from './violation.ts'
 
 const { values } = parseArgs({
   options: { seeds: { type: 'string' }, replay: { type: 'string' }, part: { type: 'string' } },
@@ -15,15 +16,16 @@ for (const part of parts) {
   const from = values.replay === undefined ? 1 : Number(values.replay)
   const seeds = values.replay === undefined ? Number(values.seeds ?? part.long) : 1
   const start = performance.now()
-  for (let seed = from; seed < from + seeds; seed += 1) {
-    try {
-      await part.run(seed)
-    } catch (error) {
-      say(
-        `${part.name}: seed ${seed}: ${(error as Error).message}\nAgain: npm run chaos -- --part ${part.name} --replay ${seed}`,
-      )
-      process.exit(1)
-    }
+  let seed = from
+  try {
+    if (part.many && seeds > 1) say(`${part.name}: ${await part.many(from, seeds)}`)
+    else for (; seed < from + seeds; seed += 1) await part.run(seed)
+  } catch (error) {
+    const at = (error instanceof Violation && error.seed) || seed
+    say(
+      `${part.name}: seed ${at}: ${(error as Error).message}\nAgain: npm run chaos -- --part ${part.name} --replay ${at}`,
+    )
+    process.exit(1)
   }
   try {
     const figures = await part.close?.()

@@ -3,11 +3,14 @@ import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
 import { authorise } from './authorisation.ts'
+import { simulateCore } from './core.ts'
+import { simulateMany } from './core-threads.ts'
 import { forgeJob } from './forged-jobs.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
-import { simulate, Violation } from './simulation.ts'
+import { simulate } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 /** One part of the suite: `run` throws Violation when a promise does not hold under this seed. */
 export type Part = Readonly<{
@@ -17,7 +20,9 @@ export type Part = Readonly<{
   /** How many seeds the tests run, and how many `npm run chaos` does. */
   short: number
   long: number
-  run(seed: number): Promise<void> | void
+  run(seed: number): Promise<unknown> | unknown
+  /** The same for many seeds from the first on, where that is faster; gives a figure of them. */
+  many?(from: number, seeds: number): Promise<string>
   /** Closes what the part has opened; throws Violation for what shows over many seeds only, or gives its figures. */
   close?(): Promise<string>
 }>
@@ -30,6 +35,14 @@ export const PARTS: readonly Part[] = [
     short: 120,
     long: 20_000,
     run: simulate,
+  },
+  {
+    name: 'rules',
+    unit: 'schedules of the rules alone, on a virtual clock, with faults',
+    short: 1000,
+    long: 1_000_000,
+    run: (seed) => simulateCore(seed),
+    many: async (from, seeds) => `${await simulateMany(from, seeds)} runs started`,
   },
   { name: 'grants', unit: 'forged or altered grants', short: 400, long: 10_000, run: forgeGrant },
   {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { execute } from '../../commands/script/execute.ts'
 import { type Random, randomOf } from './scheduler.ts'
-import { Violation } from './simulation.ts'
+import { Violation } from './violation.ts'
 
 /** How long anything of a script may live on after its deadline, in milliseconds. */
 const WITHIN = 5000

@@ -7,10 +7,20 @@ export function randomOf(seed: number) {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296
   }
+  return drawing(next)
+}
+
+/** The same from a list of bytes, so that a library can shorten what fails; after its end, what is likely happens. */
+export function tapeOf(bytes: Uint8Array) {
+  let at = 0
+  return drawing(() => (at < bytes.length ? bytes[at++]! / 256 : 255 / 256))
+}
+
+function drawing(next: () => number) {
   const below = (n: number) => Math.floor(next() * n)
   return { next, below, pick: <T>(all: readonly T[]): T => all[below(all.length)]!, chance: (p: number) => next() < p }
 }
-export type Random = ReturnType<typeof randomOf>
+export type Random = ReturnType<typeof drawing>
 
 /** A process that can die at any of its calls. What it was waiting for then fails, and every later call too. */
 export type Process = { readonly name: string; readonly signal: AbortSignal; die(): void; readonly dead: boolean }

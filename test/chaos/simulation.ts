@@ -17,6 +17,7 @@ import { createBotTick, createWorkerTick } from '../../src/pipeline/tick.ts'
 import type { Workbench } from '../../src/pipeline/workbench.ts'
 import { type Bug, NO_BUG } from './bugs.ts'
 import { createScheduler, type Process, randomOf } from './scheduler.ts'
+import { must } from './violation.ts'
 
 const keys = generateKeyPairSync('ed25519')
 const stranger = generateKeyPairSync('ed25519')
@@ -75,13 +76,6 @@ type Effect = {
 }
 /** A press that was answered with yes, as the person saw the plan. */
 type Press = { incident: string; proposal: string; bulb: string; user: string; at: number }
-
-export class Violation extends Error {
-  override name = 'Violation'
-}
-const must = (holds: boolean, what: string) => {
-  if (!holds) throw new Violation(what)
-}
 
 /**
  * One schedule of the real pipeline: two bots and two workers on one journal, whose calls are ordered by chance, and
