@@ -35,7 +35,8 @@ export function createLocks(redis: Store): Locks {
   const scripted = redis as Scripted
   /** Every value of this proposal starts so. */
   const own = ({ incident, proposal }: Holder) => JSON.stringify([incident, proposal]).slice(0, -1)
-  const value = (holder: Holder) => `${own(holder)}${holder.take === undefined ? '' : `,${JSON.stringify(holder.take)}`}]`
+  const value = (holder: Holder) =>
+    `${own(holder)}${holder.take === undefined ? '' : `,${JSON.stringify(holder.take)}`}]`
   return {
     async acquire(targets, holder) {
       const fresh: string[] = []

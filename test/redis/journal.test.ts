@@ -169,7 +169,10 @@ describe('locks', () => {
   })
   it('are taken anew by another try of the same run, and then freed by neither the first try nor who saw it hold them', async () => {
     const locks = createLocks(redis.connect())
-    const [one, two] = [{ ...holder(1), take: 'one' }, { ...holder(1), take: 'two' }]
+    const [one, two] = [
+      { ...holder(1), take: 'one' },
+      { ...holder(1), take: 'two' },
+    ]
     expect(await locks.acquire(['x'], one)).toEqual({ ok: true, fresh: ['x'] })
     expect(await locks.acquire(['x'], holder(2))).toEqual({ ok: false, target: 'x', holder: one })
     expect(await locks.acquire(['x', 'y'], two)).toEqual({ ok: true, fresh: ['y'] })
