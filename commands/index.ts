@@ -42,7 +42,9 @@ import { httpRequest } from './http/request.ts'
 import { kafka } from './kafka/connection.ts'
 import { findBadRecord } from './kafka/find-bad-record.ts'
 import { lag } from './kafka/lag.ts'
+import { replay } from './kafka/replay.ts'
 import { skipRecord } from './kafka/skip-record.ts'
+import { validateDump } from './kafka/validate-dump.ts'
 import { kubernetes } from './kubernetes/connection.ts'
 import { logTail } from './kubernetes/log-tail.ts'
 import { pods } from './kubernetes/pods.ts'
@@ -145,6 +147,8 @@ export const commands: readonly Command[] = [
   lag,
   findBadRecord,
   skipRecord,
+  validateDump,
+  replay,
   emrCluster,
   emrSteps,
   cancelSteps,

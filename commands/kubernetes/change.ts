@@ -98,7 +98,8 @@ export async function untilReady(
       if (isThere(again) && restartsOf(again.pods) === restartsOf(seen.pods)) return
     }
   } catch (error) {
-    if (over.signal.aborted && !ctx.signal.aborted) throw new Error(`${late.message}: ${last}`, { cause: error })
+    ctx.signal.throwIfAborted()
+    if (over.signal.aborted) throw new Error(`${late.message}: ${last}`, { cause: error })
     throw error
   } finally {
     clearTimeout(timer)

@@ -1,4 +1,7 @@
-import { type Cluster, consume, startCluster } from '../commands/kafka/cluster.ts'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Cluster, consume, HUMAN, startCluster } from '../commands/kafka/cluster.ts'
 import type { Row } from './row.ts'
 
 const groupOf = (topic: string) => `${topic}-loader`
@@ -54,6 +57,62 @@ export const KAFKA_ROWS: readonly Row[] = [
           says: /consumer|member|active/i,
         },
         stop: () => cluster.stop(),
+      }
+    },
+  },
+  {
+    id: 'E2',
+    failure: 'A month of events was never ingested; a dump of the topic exists',
+    playbook: 'kafka/replay-dump',
+    peer: 'librdkafka’s mock cluster over the real protocol; a dump that kcat has written',
+    async begin() {
+      const cluster = await startCluster()
+      const folder = await mkdtemp(join(tmpdir(), 'keyturn-dumps-'))
+      const firing = (more: Record<string, string> = {}) => ({
+        labels: {
+          alertname: 'KafkaEventsMissing',
+          connection: 'events',
+          topic: 'clicks',
+          dump: 'month',
+          format: 'kcat',
+          ...more,
+        },
+        annotations: { per_second: '1000' },
+      })
+      return {
+        connections: {
+          events: {
+            kind: 'kafka',
+            environment: 'production',
+            brokers: [cluster.broker],
+            topics: { clicks: { maxPerSecond: 1000 }, old: {} },
+            dumps: folder,
+          },
+        },
+        secrets: {},
+        async alert() {
+          const messages = Array.from({ length: 300 }, (_, n) => ({ key: `k${n}`, value: `{"id":"c${n}"}` }))
+          await cluster.producer.send({ topic: 'old', messages: [...messages, { key: 'bad', value: '{"id":' }] })
+          await cluster.admin.fetchTopicMetadata({ topics: ['clicks'] })
+          await writeFile(join(folder, 'month'), await cluster.dump('old', HUMAN))
+          return firing()
+        },
+        async mended() {
+          const found = (await cluster.records('clicks')).map(({ key, payload }) => `${key} ${payload}`)
+          const wanted = Array.from({ length: 300 }, (_, n) => `k${n} {"id":"c${n}"}`)
+          if (found.sort().join() !== wanted.sort().join()) throw new Error(`${found.length} records were replayed`)
+          const aside = await readFile(join(folder, 'month.invalid'), 'utf8')
+          if (!aside.includes('key bad: {"id":')) throw new Error(`aside: ${aside}`)
+        },
+        evidence: /300 valid, 1 invalid/,
+        guard: {
+          arrange: (desk) => desk.fire(firing({ topic: 'old' })),
+          says: /sets no maxPerSecond for old: nothing is replayed to it/,
+        },
+        async stop() {
+          await cluster.stop()
+          await rm(folder, { recursive: true })
+        },
       }
     },
   },

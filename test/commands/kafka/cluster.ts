@@ -8,6 +8,12 @@ import socketFactory from 'kafkajs/src/network/socketFactory.js'
 
 const { AssignerProtocol, Kafka, logLevel, PartitionAssigners } = kafkajs
 
+/** The mock cluster holds a fetch that finds nothing for as long as it is asked to. */
+const QUICK = ['-X', 'fetch.wait.max.ms=10']
+
+/** The format that kcat's help shows. */
+export const HUMAN = ['-f', 'Topic %t [%p] at offset %o: key %k: %s\\n']
+
 /** librdkafka's own mock cluster, which kcat carries: the real protocol, 4 partitions a topic, one broker. */
 export async function startCluster() {
   const args = ['-C', '-t', 'warm', '-b', 'localhost:1', '-X', 'test.mock.num.brokers=1', '-d', 'mock', '-q']
@@ -35,6 +41,11 @@ export async function startCluster() {
     allowAutoTopicCreation: false,
   })
   await Promise.all([admin.connect(), producer.connect(), inner.connect()])
+  const dump = async (topic: string, options: readonly string[]) => {
+    const args = ['-C', '-b', broker, '-t', topic, '-o', 'beginning', '-e', ...QUICK, ...options]
+    const { stdout, stderr } = await promisify(execFile)('kcat', args, { maxBuffer: 64 * 1024 * 1024 })
+    return stdout + stderr
+  }
   return {
     broker,
     kafka,
@@ -55,16 +66,12 @@ export async function startCluster() {
       const nobody = { groupGenerationId: -1, memberId: '', retentionTime: -1 }
       await coordinator.offsetCommit({ groupId, ...nobody, topics: [{ topic, partitions }] })
     },
+    /** What kcat writes of a topic with these options, its remarks last. */
+    dump,
     /** Every record of a topic, as kcat reads them. */
     async records(topic: string): Promise<Seen[]> {
-      const { stdout } = await promisify(execFile)(
-        'kcat',
-        ['-C', '-b', broker, '-t', topic, '-o', 'beginning', '-e', '-q', '-J'],
-        {
-          maxBuffer: 64 * 1024 * 1024,
-        },
-      )
-      return stdout
+      const text = await dump(topic, ['-J', '-q'])
+      return text
         .split('\n')
         .filter(Boolean)
         .map((line) => JSON.parse(line) as Seen)

@@ -1,0 +1,92 @@
+/** How a dump was written. `kcat` and `kcat-json` are what kcat 1.7 writes with the options that FORMAT_OF names. */
+export const FORMATS = ['jsonl', 'kcat', 'kcat-json'] as const
+export type Format = (typeof FORMATS)[number]
+
+/** For people: which lines each format has. */
+export const FORMAT_OF: Readonly<Record<Format, string>> = {
+  jsonl: 'one JSON object a line, as kcat -C writes by itself',
+  kcat: "kcat -C -f 'Topic %t [%p] at offset %o: key %k: %s\\n'",
+  'kcat-json': 'kcat -C -J',
+}
+
+/** A record as a dump has it. `value` is the JSON as it stood there; `timestamp` is in milliseconds since 1970. */
+export type Dumped = Readonly<{
+  id: string
+  key: string | null
+  value: string
+  timestamp: number | null
+  headers: readonly (readonly [name: string, value: string])[]
+}>
+export type Judged = { record: Dumped } | { fault: string } | { remark: true }
+
+/** A broker takes no more than a megabyte by default. */
+const MAX_BYTES = 900 * 1024
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+const HUMAN = /^Topic [A-Za-z0-9._-]{1,249} \[\d+\] at offset \d+: key /
+
+/** Judges one line: a record, a remark of kcat's own that got into the dump, or what is wrong with it. */
+export function judge(format: Format, bytes: Buffer, idField: string): Judged {
+  if (bytes.length > MAX_BYTES) return { fault: `longer than ${MAX_BYTES} bytes` }
+  let text: string
+  try {
+    text = utf8.decode(bytes).replace(/\r$/, '')
+  } catch {
+    return { fault: 'not valid UTF-8' }
+  }
+  if (text.trim() === '' || /^% /.test(text)) return { remark: true }
+  if (format === 'jsonl') return withId(text, idField, {})
+  return format === 'kcat' ? human(text, idField) : envelope(text, idField)
+}
+
+type Rest = Partial<Omit<Dumped, 'id' | 'value'>>
+
+function parse(text: string): { value: unknown } | { fault: string } {
+  try {
+    return { value: JSON.parse(text) }
+  } catch (error) {
+    // The parser's message quotes the text; only its own words are kept.
+    return { fault: (error as Error).message.replace(/, ?(\.\.\.)?".*/s, '') }
+  }
+}
+
+/** Where no key is told of, as in JSON lines, the id is the key: what has one id stays in one partition. */
+function withId(value: string, idField: string, { key, timestamp = null, headers = [] }: Rest): Judged {
+  const parsed = parse(value)
+  if ('fault' in parsed) return parsed
+  const object = parsed.value
+  if (typeof object !== 'object' || object === null || Array.isArray(object)) return { fault: 'not a JSON object' }
+  const id: unknown = Object.hasOwn(object, idField) ? (object as Record<string, unknown>)[idField] : undefined
+  if ((typeof id !== 'string' || id === '') && typeof id !== 'number') return { fault: `no "${idField}" in it` }
+  return { record: { id: String(id), key: key === undefined ? String(id) : key, value, timestamp, headers } }
+}
+
+/** The key may hold what divides it from the value: the value is the longest rest that is a JSON object. */
+function human(text: string, idField: string): Judged {
+  const start = HUMAN.exec(text)
+  if (!start) return { fault: 'not as kcat writes it' }
+  const rest = text.slice(start[0].length)
+  let last: Judged = { fault: 'no value in it' }
+  for (let end = rest.indexOf(': {'), tries = 0; end !== -1 && tries < 8; end = rest.indexOf(': {', end + 1), tries++) {
+    const judged = withId(rest.slice(end + 2), idField, { key: rest.slice(0, end) || null })
+    if ('record' in judged) return judged
+    if (tries === 0) last = judged
+  }
+  return last
+}
+
+function envelope(text: string, idField: string): Judged {
+  const parsed = parse(text)
+  if ('fault' in parsed) return parsed
+  const { key, payload, ts, headers } = (parsed.value ?? {}) as Record<string, unknown>
+  if (payload === undefined || payload === null) return { fault: 'no payload in it' }
+  const list = Array.isArray(headers)
+    ? headers.map(String)
+    : Object.entries(headers ?? {})
+        .flat()
+        .map(String)
+  return withId(typeof payload === 'string' ? payload : JSON.stringify(payload), idField, {
+    key: key === undefined || key === null ? null : typeof key === 'string' ? key : JSON.stringify(key),
+    timestamp: typeof ts === 'number' && ts >= 0 ? ts : null,
+    headers: list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1] ?? ''] as const] : [])),
+  })
+}
