@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
@@ -8,7 +7,7 @@ import type { Deletable } from './deletable.ts'
 import { deletableAt, refuseWhileUsed } from './deletable.ts'
 import { deleteBatches } from './delete-batches.ts'
 import type { Listed } from './listing.ts'
-import { add, counted, listUnder, none, place, sizeOf, timeOf } from './listing.ts'
+import { add, counted, digestOf, listUnder, none, place, sampleOf, sizeOf, timeOf } from './listing.ts'
 import { head } from './objects.ts'
 
 type Data = Readonly<{
@@ -21,7 +20,6 @@ type Data = Readonly<{
   listing: string
 }>
 
-const SAMPLE = 5
 /** A run ends after an hour; half of it is for S3 when it is slow. */
 const MINUTES = 30
 
@@ -174,20 +172,4 @@ async function look(data: Data, ctx: ReadContext): Promise<Listed[]> {
     if (rest.length > data.objects) break
   }
   return rest
-}
-
-function digestOf(objects: readonly Listed[]): string {
-  const hash = createHash('sha256')
-  for (const { key, etag, size, modified } of objects) hash.update(`${key}\0${etag}\0${size}\0${modified}\n`)
-  return `sha256:${hash.digest('hex')}`
-}
-
-function sampleOf(objects: readonly Listed[]): string {
-  const line = ({ key, size, modified }: Listed) => `${key} ${sizeOf(size)} ${timeOf(modified)}`
-  if (objects.length <= 2 * SAMPLE) return objects.map(line).join('\n')
-  return [
-    ...objects.slice(0, SAMPLE).map(line),
-    `… ${objects.length - 2 * SAMPLE} more …`,
-    ...objects.slice(-SAMPLE).map(line),
-  ].join('\n')
 }

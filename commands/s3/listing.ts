@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { z } from 'zod'
@@ -68,3 +69,23 @@ export function sizeOf(bytes: number): string {
 export const timeOf = (milliseconds: number): string => new Date(milliseconds).toISOString().replace('.000Z', 'Z')
 
 export const counted = (n: number, noun: string, plural = `${noun}s`): string => `${n} ${n === 1 ? noun : plural}`
+
+/** Over key, ETag, size and time of each object, in their order. */
+export function digestOf(objects: readonly Listed[]): string {
+  const hash = createHash('sha256')
+  for (const { key, etag, size, modified } of objects) hash.update(`${key}\0${etag}\0${size}\0${modified}\n`)
+  return `sha256:${hash.digest('hex')}`
+}
+
+const SAMPLE = 5
+
+/** The first and the last objects, one a line. */
+export function sampleOf(objects: readonly Listed[]): string {
+  const line = ({ key, size, modified }: Listed) => `${key} ${sizeOf(size)} ${timeOf(modified)}`
+  if (objects.length <= 2 * SAMPLE) return objects.map(line).join('\n')
+  return [
+    ...objects.slice(0, SAMPLE).map(line),
+    `… ${objects.length - 2 * SAMPLE} more …`,
+    ...objects.slice(-SAMPLE).map(line),
+  ].join('\n')
+}
