@@ -80,13 +80,15 @@ export function limbo(cards: readonly Card[], sent: readonly Sent[]): string[] {
   )
   // What belongs into a thread once it is complete.
   const has = (incident: string, key: string) => cards.some((c) => c.incident === incident && c.key.startsWith(key))
-  const missing = cards.flatMap(({ incident, key, text }) => {
+  const missing = cards.flatMap(({ incident, key, text, shown }) => {
     const wanted =
       key === 'root' && !text.startsWith('Frozen')
         ? ['playbook', ...(text.startsWith('Lamps') ? ['evidence:', 'proposal:p1'] : [])]
         : key.startsWith('run:')
           ? [key.replace('run', 'outcome')]
-          : []
+          : /^outcome:p\d+$/.test(key) && / chose .*"Resume"/.test(shown)
+            ? [`proposal:p${Number(key.slice('outcome:p'.length)) + 1}`]
+            : []
     return wanted.filter((k) => !has(incident, k)).map((k) => `${incident} has no ${k}`)
   })
   // The last word on an alert that was accepted is what its thread says.
