@@ -16,6 +16,8 @@ process.on('message', (point: { seam: string; times: number }) => {
   armed = { ...point }
 })
 process.channel?.unref()
+// Whoever arms it is gone: nobody would end it.
+process.on('disconnect', () => process.exit(1))
 
 /** A point: whoever is armed for it dies here, without another line of its program. */
 function at(seam: string): void {
