@@ -229,7 +229,7 @@ export async function crash(seed: number): Promise<Seen> {
       next = Date.now() + EVERY
       const mind = MINDS[rooms % MINDS.length]!
       const room = `${mind === 'rival' ? 'approve' : mind}-${rooms}`
-      const house = rooms % CHANNELS
+      const house = (rooms + 1) % CHANNELS
       rooms += 1
       sender(send(mind === 'strange' ? `Strange-${room}` : 'LampOff', room, house))
       if (mind === 'rival') sender(send('LampDim', room, (house + 1) % CHANNELS))

@@ -118,6 +118,16 @@ describe('a run', () => {
     },
   )
 
+  it('that its own guard refuses in the end runs nothing, and still tells who approved it', async () => {
+    await w.decide(id)
+    w.lamp.refuse = 'It is on already'
+    await w.runner('w1').run(id, 'p1')
+    const state = await w.state(id)
+    expect(state).toMatchObject({ status: 'refused', note: 'It is on already', grant: null })
+    expect(state.decisions.map((d) => d.user)).toEqual(['U0ADA'])
+    expect(w.lamp.on).toBe(0)
+  })
+
   it('whose request got no answer is of unknown outcome, though the probe finds nothing yet', async () => {
     w.lamp.work = async () => {
       throw new Unanswered('the connection broke')
