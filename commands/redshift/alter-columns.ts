@@ -2,9 +2,10 @@ import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { type Alteration, alterations, type TooLong } from './alterations.ts'
-import { type Column, readColumns, readExternal } from './columns.ts'
+import { type Column, readColumns } from './columns.ts'
 import { change, redshift } from './connection.ts'
 import { latestFailure, readErrors } from './errors.ts'
+import { readFileColumns } from './files.ts'
 import { loadOf } from './load.ts'
 
 const Params = z.object({
@@ -16,7 +17,7 @@ const Params = z.object({
   files: z
     .enum(['yes', 'no'])
     .default('yes')
-    .describe('Whether to add and widen what the files need, by the external table and the latest errors of the load'),
+    .describe('Whether to add and widen what the files need, by their columns and the latest errors of the load'),
 })
 
 type Data = Readonly<{ connection: string; table: string; changes: readonly Alteration[] }>
@@ -38,12 +39,12 @@ export const alterColumns = defineChange<typeof Params, Data>({
     const columns = await readColumns(sql, load.table)
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
-    const external = files === 'yes' && load.external ? await readExternal(sql, load.external) : []
+    const found = files === 'yes' ? await readFileColumns(ctx, sql, load) : null
     const tooLong = files === 'yes' ? await valuesTooLong(sql, load.table) : []
-    const changes = alterations(load.table, columns, { add, widen, files: external, tooLong })
+    const changes = alterations(load.table, columns, { add, widen, files: found?.columns ?? [], tooLong })
     if (changes.length === 0)
       throw new Refused(
-        `Nothing to do: ${load.table} has all that ${external.length > 0 ? load.external : 'was asked for'}. Name columns to add or to widen.`,
+        `Nothing to do: ${load.table} has all that ${found?.from ?? 'was asked for'}. Name columns to add or to widen.`,
       )
     return {
       summary: `Alter ${load.table}: ${changes.map((c) => `${c.kind} ${c.column}`).join(', ')}`,
@@ -57,7 +58,7 @@ export const alterColumns = defineChange<typeof Params, Data>({
             database: settings.database,
             table: load.table,
             columns: String(columns.length),
-            ...(external.length > 0 && { 'files by': load.external! }),
+            ...(found && { 'files by': found.from }),
             ...Object.fromEntries(changes.map((c) => [c.column, c.from ? `${c.from} → ${c.type}` : `new: ${c.type}`])),
           },
         },

@@ -51,6 +51,7 @@ const TYPES: Readonly<Record<string, string>> = {
   timestamp: 'timestamp without time zone',
   date: 'date',
   smallint: 'smallint',
+  int16: 'smallint',
   int: 'integer',
   integer: 'integer',
   int32: 'integer',

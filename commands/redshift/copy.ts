@@ -2,8 +2,10 @@ import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { clean } from '../postgres/text.ts'
 import { settled } from '../settle.ts'
+import { readColumns } from './columns.ts'
 import { redshift } from './connection.ts'
 import { tableId } from './errors.ts'
+import { misplaced, readFileColumns } from './files.ts'
 import { type Loaded, readLoad, readLoads } from './history.ts'
 import { canTolerate, copyText, loadOf, within } from './load.ts'
 import { execute, find, type Statement, statement } from './statement.ts'
@@ -71,6 +73,9 @@ export const copy = defineChange<typeof Params, Data>({
     const source = within(load, asked || failed!.source)
     const same = history.filter((one) => overlap(one.source, source))
     const before = refuseUnlessFailed(same, source)
+    const files = canTolerate(load) ? null : await readFileColumns(ctx, sql, load, source)
+    const wrong = files && misplaced(load, files, await readColumns(sql, load.table))
+    if (wrong) throw new Refused(wrong)
     const older = same.find((one) => one.status === 'completed')
     const it = statement(settings, copyText(load, source, maxErrors), ctx.requestedAt)
     return {

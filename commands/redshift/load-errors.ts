@@ -4,7 +4,8 @@ import { defineRead, type EvidenceBlock, Refused } from '../../src/domain/comman
 import { clean } from '../postgres/text.ts'
 import { redshift } from './connection.ts'
 import { latestFailure, readErrors } from './errors.ts'
-import { loadOf } from './load.ts'
+import { readLoads } from './history.ts'
+import { type Load, loadOf } from './load.ts'
 
 const MOST_ROWS = 20
 const MOST_LINES = 3
@@ -23,11 +24,14 @@ export const loadErrors = defineRead({
   async read({ connection, load: name, query: asked, s3log }, ctx) {
     const { client, settings } = await ctx.connect(redshift, connection)
     const sql = await client.sql()
-    const table = name === '' ? null : loadOf(settings.loads, name).table
-    if (asked === undefined && table === null) throw new Refused('Say which load or which query.')
-    const query = asked ?? (await latestFailure(sql, table!))
+    const load = name === '' ? null : loadOf(settings.loads, name)
+    if (asked === undefined && load === null) throw new Refused('Say which load or which query.')
+    const query = asked ?? (await latest(sql, load!))
     if (query === null)
-      return { summary: `No load of ${table} has errors in stl_load_errors, which reaches back some days.`, blocks: [] }
+      return {
+        summary: `No load of ${load?.table} has failed or has errors in stl_load_errors, which reaches back some days.`,
+        blocks: [],
+      }
     const errors = await readErrors(sql, query, 200)
     const first = errors[0]
     const blocks: EvidenceBlock[] = []
@@ -56,6 +60,14 @@ export const loadErrors = defineRead({
     return { summary, blocks }
   },
 })
+
+/** The latest load that failed: of Parquet files there is nothing in stl_load_errors. */
+async function latest(sql: Client, load: Load): Promise<number | null> {
+  const history = await readLoads(sql, load.table, null)
+  const aborted = history.find((one) => one.status === 'aborted' && one.source.startsWith(load.from))
+  const query = Math.max(aborted?.query ?? 0, (await latestFailure(sql, load.table)) ?? 0)
+  return query === 0 ? null : query
+}
 
 async function readS3Log(sql: Client, query: number): Promise<EvidenceBlock> {
   const { rows } = await sql.query<{ message: string }>(

@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { defineRead, type EvidenceBlock, Refused } from '../../src/domain/command.ts'
-import { differences, mapped, readColumns, readExternal } from './columns.ts'
+import { differences, mapped, readColumns } from './columns.ts'
 import { redshift } from './connection.ts'
-import { loadOf } from './load.ts'
+import { misplaced, readFileColumns } from './files.ts'
+import { canTolerate, loadOf } from './load.ts'
 
 const MOST_ROWS = 60
 
 /**
- * A table's columns against those of the files that are loaded into it. The files' side is the external table that the load
- * names (svv_external_columns): a crawler takes it from the Parquet files themselves.
+ * A table's columns against those of the files that are loaded into it. The files' side is the footer of the newest Parquet
+ * file, or the external table that the load names (svv_external_columns), which a crawler takes from the files.
  */
 export const tableColumns = defineRead({
   id: 'redshift.table-columns',
@@ -26,8 +27,8 @@ export const tableColumns = defineRead({
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
     const blocks: EvidenceBlock[] = []
-    const wanted = load.external ? await readExternal(sql, load.external) : []
-    const found = differences(wanted, columns)
+    const files = await readFileColumns(ctx, sql, load)
+    const found = differences(files?.columns ?? [], columns)
     if (found.length > 0)
       blocks.push({
         type: 'table',
@@ -50,13 +51,13 @@ export const tableColumns = defineRead({
       omitted: Math.max(0, columns.length - MOST_ROWS),
     })
     const of = (what: string) => found.filter((d) => d.what === what).length
-    const summary = !load.external
-      ? `${load.table} has ${columns.length} columns. The load names no external table to compare it with.`
-      : wanted.length === 0
-        ? `${load.table} has ${columns.length} columns. svv_external_columns knows no table ${load.external}.`
-        : found.length === 0
-          ? `${load.table} has every column of ${load.external}, with its type.`
-          : `Against ${load.external}, ${of('missing')} columns are missing in ${load.table}, ${of('too short')} are too short, ${of('differs')} have another type.`
+    const order = files && !canTolerate(load) && of('missing') === 0 ? misplaced(load, files, columns) : null
+    const summary = !files
+      ? `${load.table} has ${columns.length} columns. What its files have is not known: the load names no S3 connection or external table that shows it.`
+      : found.length === 0
+        ? `${load.table} has every column of ${files.from}, with its type.`
+        : `Against ${files.from}, ${of('missing')} columns are missing in ${load.table}, ${of('too short')} are too short, ${of('differs')} have another type.`
+    if (order) blocks.push({ type: 'text', text: order })
     return { summary, blocks }
   },
 })

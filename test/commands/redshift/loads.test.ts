@@ -118,13 +118,15 @@ describe('redshift.load-errors', () => {
   it('shows what the reader of Parquet wrote, when it is asked for', async () => {
     files.set(`${ORDERS}1.parquet`, Buffer.from('{"id":1,"title":"a","price":1,"seen":"2026-11-20"}'))
     await nightly('orders', ORDERS)
-    const { summary, blocks } = await read(loadErrors, { query: String(query), s3log: 'yes' })
+    const { summary, blocks } = await read(loadErrors, { load: 'orders', s3log: 'yes' })
     expect(summary).toBe(`stl_load_errors has no error of the load ${query}.`)
     expect(blocks).toMatchObject([{ type: 'code', text: expect.stringContaining('Table columns: 3, Data columns: 4') }])
   })
 
   it('says that there is no error, and refuses without a load or a query', async () => {
-    expect((await read(loadErrors, { load: 'clicks' })).summary).toContain('No load of events.clicks has errors')
+    expect((await read(loadErrors, { load: 'clicks' })).summary).toContain(
+      'No load of events.clicks has failed or has errors',
+    )
     await expect(read(loadErrors, {})).rejects.toThrow(new Refused('Say which load or which query.'))
     await expect(read(loadErrors, { load: 'pg_user; --' })).rejects.toThrow(
       'The connection has no load named "pg_user; --". It has: clicks, foreign, lost, orders.',

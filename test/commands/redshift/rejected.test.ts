@@ -1,11 +1,14 @@
+import { readFile } from 'node:fs/promises'
 import { gunzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { alterColumns } from '../../../commands/redshift/alter-columns.ts'
 import { copy } from '../../../commands/redshift/copy.ts'
 import { copyText, Load } from '../../../commands/redshift/load.ts'
 import { quarantineRejected } from '../../../commands/redshift/quarantine-rejected.ts'
 import { isHollow, isSameLine, valuesOf } from '../../../commands/redshift/records.ts'
 import { rejectedRows } from '../../../commands/redshift/rejected-rows.ts'
-import type { ReadCommand } from '../../../src/domain/command.ts'
+import { tableColumns } from '../../../commands/redshift/table-columns.ts'
+import type { ChangeCommand, ReadCommand } from '../../../src/domain/command.ts'
 import { digest } from '../../../src/domain/plan.ts'
 import { startS3 } from '../../../src/sandbox/targets/s3.ts'
 import { createWorld, propose, type World } from '../context.ts'
@@ -20,7 +23,7 @@ const LOADS = {
   clicks: { ...base, format: 'csv', options: ['GZIP'], ignoreHeader: 1 },
   plain: { ...base, format: 'json', from: 's3://lake/plain/' },
   blind: { ...base, format: 'csv', s3: undefined },
-  parquet: { ...base, format: 'parquet' },
+  parquet: { ...base, table: 'events.orders', from: 's3://lake/orders/', format: 'parquet' },
   all: { ...base, format: 'csv', from: 's3://lake/', options: ['GZIP'], ignoreHeader: 1 },
 }
 
@@ -56,7 +59,8 @@ afterAll(async () => {
   await warehouse.stop()
 })
 beforeEach(async () => {
-  await warehouse.reset('create table events.clicks (id int not null, at timestamp not null, note varchar(16))')
+  await warehouse.reset(`create table events.clicks (id int not null, at timestamp not null, note varchar(16));
+    create table events.orders (id int, n bigint, title varchar(8), price real)`)
   world = createWorld({
     connections: {
       warehouse: { kind: 'redshift', settings: warehouse.connection(aws.endpoint, { loads: LOADS }) },
@@ -194,6 +198,50 @@ describe('redshift.quarantine-rejected', () => {
     await s3.putLines('secret/a.csv.gz', [HEADER, ...good(30), BAD])
     await nightly('clicks', 's3://lake/secret/')
     await expect(plan({ load: 'clicks' })).rejects.toThrow('is not below s3://lake/clicks/')
+  })
+})
+
+describe('a load of Parquet whose files an S3 connection sees', () => {
+  // S3 keeps times to the second: of files of one second the last by name counts.
+  const put = async (name: string, as = name) =>
+    s3.put(`orders/${as}`, await readFile(new URL(`../../fixtures/parquet/${name}`, import.meta.url)))
+  const change = (command: ChangeCommand, more = {}) =>
+    propose(
+      command,
+      { connection: 'warehouse', load: 'parquet', add: '', widen: '', maxErrors: '0', ...more },
+      world.read(),
+    )
+
+  it('has its table compared with the newest file itself, and altered to it', async () => {
+    await put('orders.parquet')
+    const look = () => (tableColumns as ReadCommand).read({ connection: 'warehouse', load: 'parquet' }, world.read())
+    expect((await look()).summary).toBe(
+      'Against s3://lake/orders/orders.parquet, 4 columns are missing in events.orders, 0 are too short, 0 have another type.',
+    )
+    await expect(change(copy, { source: 's3://lake/orders/' })).rejects.toThrow(
+      'orders.parquet has 8 columns and events.orders takes 4: add what is missing first.',
+    )
+    const made = await change(alterColumns)
+    expect(made.steps.map((s) => s.id)).toEqual(['add-weight', 'add-ok', 'add-seen', 'add-doc'])
+    await alterColumns.run(made, world.run(made).ctx)
+    expect((await look()).summary).toBe(
+      'events.orders has every column of s3://lake/orders/orders.parquet, with its type.',
+    )
+    expect((await change(copy, { source: 's3://lake/orders/' })).steps[0]?.detail).toContain('FORMAT AS PARQUET')
+  })
+
+  it('is refused when a value would go into the column of another name', async () => {
+    await put('orders.parquet')
+    await warehouse.reset(`create table events.orders (id int, n bigint, title varchar(8), price real, seen timestamp, ok boolean,
+      weight float8, doc varchar(99))`)
+    await expect(change(copy, { source: 's3://lake/orders/' })).rejects.toThrow(
+      'COPY of parquet goes by position: column 5 is "weight" in s3://lake/orders/orders.parquet and "seen" in events.orders.',
+    )
+  })
+
+  it('has nested and raw columns named, which no plain type holds', async () => {
+    await put('kinds.parquet', 'z.parquet')
+    await expect(change(alterColumns)).rejects.toThrow('No plain type holds "lines" (nested), "raw" (binary)')
   })
 })
 
