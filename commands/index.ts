@@ -58,7 +58,9 @@ import { machinesDiskUsage } from './machines/disk-usage.ts'
 import { machinesJournal } from './machines/journal.ts'
 import { machinesPackages } from './machines/packages.ts'
 import { pinPackages } from './machines/pin-packages.ts'
+import { resizeGroup } from './machines/resize-group.ts'
 import { restartUnits } from './machines/restart-units.ts'
+import { machinesStackSample } from './machines/stack-sample.ts'
 import { machinesUnits } from './machines/units.ts'
 import { machinesUrls } from './machines/urls.ts'
 import { network } from './network/connection.ts'
@@ -181,6 +183,8 @@ export const commands: readonly Command[] = [
   pinPackages,
   cleanUp,
   cycleInstances,
+  resizeGroup,
+  machinesStackSample,
 ]
 
 /** Every kind of system that a connection in keyturn.yaml can name. */

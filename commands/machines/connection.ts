@@ -7,21 +7,24 @@ import { Folder, Package, Unit } from './shell.ts'
 
 const Name = z.string().regex(/^[\w-]{1,64}$/)
 
+const Executable = z.string().regex(/^(\/[\w.-]+)+$/, 'an absolute path')
+
 const Group = z.strictObject({
   /** The machines that have this tag. */
   tag: z.strictObject({ name: z.string().min(1).max(128), value: z.string().min(1).max(256) }),
   /** Set where machines may be cycled. */
   autoScalingGroup: z.string().min(1).max(255).optional(),
+  /** Set where the group may be given more machines: never more than this. */
+  maxMachines: z.number().int().positive().optional(),
+  /** Where py-spy is, set where the stacks of running Python processes may be looked at. */
+  pySpy: Executable.optional(),
   /** What may be looked at and restarted, in this order. */
   units: z.array(Unit).max(20).default([]),
   /** What may be pinned. */
   packages: z.array(Package).default([]),
   packageManager: z.enum(['dpkg', 'rpm', 'pip']).default('dpkg'),
   /** Whose packages pip manages. */
-  python: z
-    .string()
-    .regex(/^(\/[\w.-]+)+$/)
-    .default('/usr/bin/python3'),
+  python: Executable.default('/usr/bin/python3'),
   /** Where files may be deleted, and for how long they are kept in any case. */
   folders: z.record(Folder, z.strictObject({ keepHours: z.number().positive() })).default({}),
   /** Web pages of the group, by what they are called. */

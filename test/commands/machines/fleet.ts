@@ -183,6 +183,7 @@ export async function startFleet() {
         .sort(),
     journal: (id: string, unit: string, lines: readonly string[]) =>
       write(get(id), 'journal', unit, `${lines.join('\n')}\n`),
+    processes: (id: string, lines: readonly string[]) => write(get(id), '.', 'processes', `${lines.join('\n')}\n`),
     /** `broken`: does not come up. `flaps`: comes up and crashes, over and over. */
     spoil: (id: string, unit: string, how: 'broken' | 'flaps') => write(get(id), how, unit, ''),
     packages: (id: string, all: Record<string, string>, archive: Record<string, string> = {}) =>

@@ -1,18 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { machinesJournal } from '../../../commands/machines/journal.ts'
 import { quote } from '../../../commands/machines/shell.ts'
+import { machinesStackSample } from '../../../commands/machines/stack-sample.ts'
 import { machinesUnits } from '../../../commands/machines/units.ts'
 import { machinesUrls } from '../../../commands/machines/urls.ts'
 import type { Command } from '../../../src/domain/command.ts'
 import { startService } from '../http/server.ts'
 import { IDS, type Machines, startMachines, WORKER } from './world.ts'
 
+const BIN = new URL('../../fixtures/machines/bin/', import.meta.url)
+
 describe('what machines show', () => {
   let m: Machines
   const pages: Record<string, string> = {}
   beforeEach(async () => {
     for (const name of Object.keys(pages)) delete pages[name]
-    m = await startMachines({ urls: pages })
+    m = await startMachines({ urls: pages, pySpy: new URL('py-spy', BIN).pathname })
   })
   afterEach(() => m.close())
   const read = async (command: Command, params: object = {}) => {
@@ -70,6 +73,26 @@ describe('what machines show', () => {
     expect(summary).toBe('Down: scheduler, logs. Up: cluster.')
     expect((blocks[0] as { rows: string[][] }).rows.map((row) => row[2])).toEqual(['200', '503', 'ECONNREFUSED'])
     await Promise.all([up!.stop(), sick!.stop()])
+  })
+
+  it('shows where the process of one task stands, and no other', async () => {
+    const title = 'airflow task runner: nightly load scheduled__2026-03-13T00:00:00+00:00'
+    await m.fleet.processes(IDS[1], [
+      `41 ${title}`,
+      '42 airflow task runner: nightly load scheduled__2026-03-13T00:00:00 00:00',
+    ])
+    const { summary, blocks } = await read(machinesStackSample, { process: title })
+    expect(summary).toBe(`Processes with “${title}” run on af-2.`)
+    expect((blocks[1] as { text: string }).text).toContain('read_table (warehouse.py:88)')
+    expect((blocks[1] as { text: string }).text.match(/^pid .*$/gm)).toEqual(['pid 41'])
+    expect((await read(machinesStackSample, { process: 'other' })).summary).toContain('No machine of airflow')
+  })
+
+  it('samples nothing for a text that a shell could read as more, nor where no sampler is named', async () => {
+    for (const process of ['a', '-u root', "x' ; id", '$(id)', '.*', 'a\nb', 'x|y', 'x{{ssm:y}}'])
+      await expect(read(machinesStackSample, { process })).rejects.toThrow()
+    await expect(read(machinesStackSample, { group: 'bare', process: 'airflow' })).rejects.toThrow('where pySpy is')
+    expect(m.fleet.commands).toEqual([])
   })
 
   it('quotes whatever a script is given, and takes nothing that Systems Manager would fill in', () => {

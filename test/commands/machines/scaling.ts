@@ -73,6 +73,17 @@ export async function startScaling(name: string) {
         ],
       }
     },
+    SetDesiredCapacity(form) {
+      const wanted = Number(form.get('DesiredCapacity'))
+      if (form.get('AutoScalingGroupName') !== name) throw new QueryFault('ValidationError', 'group not found')
+      if (!(wanted >= 1 && wanted <= 8))
+        throw new QueryFault(
+          'ValidationError',
+          `New SetDesiredCapacity value ${wanted} is above max value 8 for the group`,
+        )
+      state.desired = wanted
+      return {}
+    },
     TerminateInstanceInAutoScalingGroup(form) {
       const one = state.instances.find((instance) => instance.InstanceId === form.get('InstanceId'))
       if (!one)
