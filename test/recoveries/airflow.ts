@@ -291,13 +291,4 @@ export const AIRFLOW_ROWS: readonly Row[] = [
     mended: (state) => state.ended.join() === 'extract success,clean success,report success',
     guard: { arrange: (state) => void state.runs.splice(0), says: /Nothing to recover/ },
   }),
-  row({
-    id: 'D5',
-    failure: 'A task that took minutes now takes over an hour and times out',
-    playbook: 'airflow/task-takes-too-long',
-    arrange: nightly,
-    firing: { labels: { alertname: 'AirflowTaskSlow', ...onRun, task: 'train' } },
-    mended: (state) => taskOf(state, 'nightly', 'train')?.state !== 'failed',
-    guard: { firing: { labels: { alertname: 'AirflowTaskSlow', ...onRun, task: 'ghost' } }, says: /ghost/ },
-  }),
 ]

@@ -352,6 +352,101 @@ async function nightlyFailed(): ReturnType<Row['begin']> {
   }
 }
 
+async function taskTooLong(): ReturnType<Row['begin']> {
+  const jobs = await startAirflow(2)
+  const account = await startAccount('airflow-prod', () => ({
+    airflow: {
+      tag: { name: 'Role', value: 'airflow' },
+      autoScalingGroup: 'airflow-prod',
+      maxMachines: 4,
+      pySpy: new URL('../fixtures/machines/bin/py-spy', import.meta.url).pathname,
+    },
+  }))
+  const { fleet, scaling } = account
+  for (const [i, id] of IDS.entries()) await fleet.add(id, `af-${i + 1}`, { Role: 'airflow' })
+  await fleet.processes(IDS[0]!, [
+    '41 airflow task runner: nightly train t-77',
+    '42 airflow task runner: nightly load t-77',
+  ])
+  const arrange = () => {
+    jobs.reset()
+    jobs.state.addDag('nightly', { train: [] })
+    jobs.state.addRun(
+      'nightly',
+      't-77',
+      'failed',
+      { train: 'failed' },
+      { date: hour(10), start: hour(3), end: hour(1) },
+    )
+    scaling.hold(...IDS)
+  }
+  const firing = {
+    labels: {
+      alertname: 'AirflowTaskSlow',
+      connection: 'jobs',
+      dag: 'nightly',
+      run: 't-77',
+      task: 'train',
+      machines: 'fleet',
+      group: 'airflow',
+    },
+    annotations: { wanted_conf: '{"timeout_minutes":180}' },
+  }
+  /** Clears it, starts it with a longer limit, and asks for as many machines when neither has helped. */
+  const climb = async (desk: Desk, incident: string, wanted: number) => {
+    await approveAll(desk, incident, 'succeeded')
+    Object.assign(jobs.state.runs[0]!, { state: 'failed' })
+    await desk.ask(incident, 'run-it-with-a-longer-time-limit')
+    await approveAll(desk, incident, 'succeeded')
+    await desk.ask(incident, 'grow-the-worker-group', { wanted })
+  }
+  return {
+    connections: {
+      fleet: account.connection,
+      jobs: {
+        kind: 'airflow',
+        environment: 'production',
+        baseUrl: jobs.origin,
+        api: 2,
+        auth: { kind: 'bearer', tokenFrom: 'AIRFLOW_TOKEN' },
+        dags: ['nightly'],
+        trigger: { nightly: { numbers: { timeout_minutes: 240 } } },
+        pollSeconds: 0.005,
+      },
+    },
+    secrets: { ...account.secrets, AIRFLOW_TOKEN },
+    async alert() {
+      arrange()
+      return firing
+    },
+    async recover(desk, incident) {
+      const thread = await desk.thread(incident)
+      must(/pid 41.*read_table \(warehouse\.py:88\)/.test(thread), 'the thread does not show where the process stands')
+      must(!thread.includes('pid 42'), 'the thread shows the process of another task')
+      await climb(desk, incident, 4)
+      await approveAll(desk, incident, 'succeeded')
+    },
+    async mended() {
+      must(scaling.state.desired === 4, `the group wants ${scaling.state.desired} machines`)
+      const again = jobs.state.runs.find((run) => run.run !== 't-77')
+      must(JSON.stringify(again?.conf) === '{"timeout_minutes":180}', `started with ${JSON.stringify(again?.conf)}`)
+      must(jobs.wrong.length === 0, jobs.wrong.join('\n'))
+    },
+    guard: {
+      async arrange(desk) {
+        arrange()
+        const id = await desk.fire(firing)
+        await climb(desk, id, 5)
+        return id
+      },
+      says: /5 machines are above the ceiling of 4/,
+    },
+    async stop() {
+      await Promise.all([jobs.stop(), account.close()])
+    },
+  }
+}
+
 export const MACHINES_ROWS: readonly Row[] = [
   {
     id: 'A10',
@@ -373,6 +468,13 @@ export const MACHINES_ROWS: readonly Row[] = [
     playbook: 'nightly/run-failed',
     peer: 'servers that speak the wire protocols of Auto Scaling, EMR, CloudFormation, GitHub and Airflow',
     begin: nightlyFailed,
+  },
+  {
+    id: 'D5',
+    failure: 'A task that took minutes now takes over an hour and times out',
+    playbook: 'airflow/task-takes-too-long',
+    peer: 'servers that speak Airflow’s REST API and the wire protocols of Systems Manager and Auto Scaling',
+    begin: taskTooLong,
   },
   {
     id: 'D6',
