@@ -2,11 +2,22 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Cluster, consume, HUMAN, startCluster } from '../commands/kafka/cluster.ts'
+import { startKubernetes, TOKEN } from '../commands/kubernetes/server.ts'
 import type { Row } from './row.ts'
 
 const groupOf = (topic: string) => `${topic}-loader`
 const firing = (topic: string) => ({
-  labels: { alertname: 'KafkaPoisonMessage', connection: 'events', topic, group: groupOf(topic), partition: '1' },
+  labels: {
+    alertname: 'KafkaPoisonMessage',
+    connection: 'events',
+    topic,
+    group: groupOf(topic),
+    partition: '1',
+    kubernetes: 'cluster',
+    namespace: 'streaming',
+    deployment: 'loader',
+    replicas: '2',
+  },
 })
 
 /** A topic whose second record in partition 1 is not JSON, with a group that stands before it. */
@@ -26,10 +37,13 @@ export const KAFKA_ROWS: readonly Row[] = [
     id: 'E1',
     failure: 'A consumer crashes on start again and again: Unexpected end of JSON input',
     playbook: 'kafka/poison-message',
-    peer: 'librdkafka’s mock cluster over the real protocol',
+    peer: 'librdkafka’s mock cluster over the real protocol; a server for Kubernetes’ paths, with controllers and watch',
     async begin() {
-      const cluster = await startCluster()
+      const [cluster, kubernetes] = await Promise.all([startCluster(), startKubernetes()])
+      await kubernetes.state.deploy('streaming', 'loader', 'loader:1', 0)
       for (const topic of ['orders', 'refunds']) await poison(cluster, topic)
+      // To join takes seconds, which the recovery takes as well.
+      const busy = consume(cluster, groupOf('refunds'), 'refunds')
       const topics = {
         orders: { groups: [groupOf('orders')], deadLetter: 'orders-dead' },
         refunds: { groups: [groupOf('refunds')], deadLetter: 'refunds-dead' },
@@ -37,26 +51,44 @@ export const KAFKA_ROWS: readonly Row[] = [
       return {
         connections: {
           events: { kind: 'kafka', environment: 'production', brokers: [cluster.broker], topics, idleSeconds: 5 },
+          cluster: {
+            kind: 'kubernetes',
+            environment: 'production',
+            server: kubernetes.url,
+            tokenFrom: 'KUBE_TOKEN',
+            namespaces: { streaming: { deployments: { loader: { replicas: { max: 4 } } } } },
+            steadySeconds: 0,
+          },
         },
-        secrets: {},
+        secrets: { KUBE_TOKEN: TOKEN },
         alert: async () => firing('orders'),
+        async recover(desk, id) {
+          await desk.approve(id)
+          await desk.ask(id, 'start-the-consumer-again')
+          await desk.approve(id)
+        },
         async mended() {
           const [, at] = await cluster.committed(groupOf('orders'), 'orders')
           const dead = (await cluster.admin.fetchTopicOffsets('orders-dead')).reduce((n, p) => n + Number(p.high), 0)
-          if (at !== 2 || dead !== 1) throw new Error(`not mended: at ${at}, ${dead} set aside`)
+          const pods = kubernetes.state.podsOf('loader').length
+          if (at !== 2 || dead !== 1 || pods !== 2)
+            throw new Error(`not mended: at ${at}, ${dead} set aside, ${pods} consumers`)
         },
         guard: {
           async arrange(desk) {
-            const busy = await consume(cluster, groupOf('refunds'), 'refunds')
+            await busy
             const id = await desk.fire(firing('refunds'))
             // This cluster does not say who is in a group: joining it does.
             await desk.approve(id)
-            await busy.stop()
             return id
           },
           says: /consumer|member|active/i,
         },
-        stop: () => cluster.stop(),
+        async stop() {
+          await (await busy).stop()
+          await cluster.stop()
+          await kubernetes.stop()
+        },
       }
     },
   },

@@ -221,6 +221,24 @@ describe('kubernetes.scale', () => {
     expect(await landed(scale, again)).toEqual(['cannot_tell', 'no'])
   })
 
+  it.each([
+    ['scale', scale, { replicas: 0 }],
+    ['restart', rolloutRestart, { deployments: 'loader' }],
+    ['undo', rolloutUndo, {}],
+  ])('whoever is faster by a moment wins over a %s', async (_, command, more) => {
+    if (command === rolloutUndo) await deploy('loader:2')
+    const made = await plan(command, { ...at, ...more })
+    server.behave.overtake = () =>
+      server.state.wish(loader(), (spec) => {
+        spec.template = structuredClone(spec.template)
+        spec.template.spec.containers[0]!.image = 'loader:9'
+        spec.replicas = 4
+      })
+    await expect(run(command, made)).rejects.toThrow('streaming/loader was changed by somebody else')
+    expect(server.writes).toEqual([])
+    expect([loader().spec.replicas, loader().spec.template.spec.containers[0]!.image]).toEqual([4, 'loader:9'])
+  })
+
   it('knows after a lost answer that it has scaled', async () => {
     const made = await plan(scale, { ...at, replicas: 3 })
     server.behave.lose = true

@@ -27,6 +27,8 @@ export async function startKubernetes() {
   const behave = {
     /** So many patches are overtaken by a write of the status. */
     stir: 0,
+    /** Happens between the look and the patch that follows it. */
+    overtake: null as (() => void) | null,
     /** The next patch is done, and its answer is lost. */
     lose: false,
     /** Namespaces that the token's role does not reach. */
@@ -134,6 +136,8 @@ export async function startKubernetes() {
     path: string,
   ): void {
     const { metadata } = deployment
+    behave.overtake?.()
+    behave.overtake = null
     while (behave.stir > 0) {
       behave.stir--
       state.touch('deployments', 'MODIFIED', deployment)
@@ -200,7 +204,7 @@ export async function startKubernetes() {
       state.held = true
       state = createState()
       writes.length = 0
-      Object.assign(behave, { stir: 0, lose: false, readOnly: false })
+      Object.assign(behave, { stir: 0, overtake: null, lose: false, readOnly: false })
     },
     async stop() {
       state.held = true
