@@ -108,11 +108,31 @@ const LIES: readonly (readonly [string, RegExp, (s: Seen) => Partial<Seen>])[] =
     (s) => ({ slack: s.slack.filter((e) => !(says(e, 'Succeeded') && e.name === 'chat.update')) }),
   ],
   [
+    'a thread does not say what was sent last',
+    /in limbo after the heal: .* root: /,
+    (s) => ({ sent: [...s.sent, { ...s.sent[0]!, status: 'resolved' as const, answer: 200 }] }),
+  ],
+  [
+    'a click counted twice',
+    /counts 2 times/,
+    (s) => ({ entries: s.entries.flatMap((e) => (e.event.type === 'proposal.decided' ? [e, e] : [e])) }),
+  ],
+  [
     'an accepted click is in no journal',
     /is in no journal/,
     (s) => ({ entries: s.entries.filter((e) => e.event.type !== 'proposal.decided') }),
   ],
-  ['a decision was never pressed', /nobody pressed/, (s) => ({ slack: s.slack.filter((e) => !submits(e, 'reject')) })],
+  [
+    'a decision was never pressed',
+    /nobody pressed/,
+    (s) => ({
+      entries: s.entries.flatMap((e) =>
+        e.event.type === 'proposal.decided'
+          ? [e, { ...e, event: { ...e.event, decision: { ...e.event.decision, user: 'U0NOBODY' } } }]
+          : [e],
+      ),
+    }),
+  ],
   ['the journal was cut', /does not verify/, (s) => ({ entries: s.entries.slice(1) })],
   ['the journal does not verify offline', /does not verify/, () => ({ verified: { code: 1, out: '' } })],
 ]

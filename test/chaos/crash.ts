@@ -28,7 +28,7 @@ const BOTS = 3
 const WORKERS = 2
 
 /** What people do about the rooms, in turn. */
-const MINDS = ['approve', 'strange', 'rival', 'reopen', 'resolve', 'ignore', 'approve', 'cancel', 'reject']
+const MINDS = ['approve', 'strange', 'rival', 'approve', 'reopen', 'ignore', 'resolve', 'cancel', 'reject']
 
 const preload = join(import.meta.dirname, 'crash-preload.ts')
 /** In every second house nobody can look whether a lamp is on: there only Keyturn itself keeps from switching twice. */
