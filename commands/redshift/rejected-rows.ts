@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineRead, type EvidenceBlock, Refused } from '../../src/domain/command.ts'
 import { clean } from '../postgres/text.ts'
 import { isAllowed, s3 } from '../s3/connection.ts'
+import { sizeOf } from '../s3/listing.ts'
 import { head } from '../s3/objects.ts'
 import { survey } from '../s3/survey.ts'
 import { findFailure } from './failure.ts'
@@ -9,6 +10,8 @@ import { judgeRejected, LineMoved } from './rejected.ts'
 
 const MOST_FILES = 5
 const MOST_LINES = 5
+/** Evidence has a minute. */
+const MOST_BYTES = 256 * 1024 * 1024
 
 /** Reads the files of a failed load as streams: are the rejected lines still there, and how many rows have only their key? */
 export const rejectedRows = defineRead({
@@ -37,6 +40,10 @@ export const rejectedRows = defineRead({
       const at = await head(client, { bucket, key }, ctx.signal)
       if (!at?.ETag) {
         rows.push([file, '–', String(errors.length), 'the file is gone', '–'])
+        continue
+      }
+      if ((at.ContentLength ?? 0) > MOST_BYTES) {
+        rows.push([file, '–', String(errors.length), `not read: ${sizeOf(at.ContentLength ?? 0)}`, '–'])
         continue
       }
       try {

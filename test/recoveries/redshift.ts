@@ -1,5 +1,6 @@
 import { copyText, Load } from '../../commands/redshift/load.ts'
 import { startS3 } from '../../src/sandbox/targets/s3.ts'
+import { startAirflow, TOKEN } from '../commands/airflow/server.ts'
 import { copyInto } from '../commands/redshift/copy.ts'
 import { filesOf, LAKE_SECRETS, lakeConnection } from '../commands/redshift/lake.ts'
 import { startRedshift } from '../commands/redshift/server.ts'
@@ -178,6 +179,15 @@ const free = async ({ rows }: Pipeline) => {
   must(waiting.length === 0, waiting)
 }
 
+const airflowConnection = (baseUrl: string) => ({
+  kind: 'airflow',
+  environment: 'production',
+  baseUrl,
+  api: 2,
+  auth: { kind: 'bearer', tokenFrom: 'AIRFLOW_TOKEN' },
+  dags: ['nightly'],
+})
+
 export const REDSHIFT_ROWS: readonly Row[] = [
   broken({
     id: 'A1',
@@ -284,13 +294,23 @@ export const REDSHIFT_ROWS: readonly Row[] = [
     id: 'C1',
     failure: 'The warehouse loader hangs with nothing in progress',
     playbook: 'redshift/loader-hangs',
-    peer: `${SQL}, and a server that speaks the protocol of Redshift’s API`,
+    peer: `${SQL}, and servers that speak the protocols of Redshift’s API and Airflow`,
     async begin() {
       const pipeline = await begin()
       const { aws } = pipeline
-      const firing = { labels: { alertname: 'WarehouseLoaderHangs', connection: 'warehouse', load: 'clicks' } }
+      const airflow = await startAirflow(2)
+      airflow.state.addDag('nightly')
+      airflow.state.addRun('nightly', 'r1', 'running', { load: 'running' })
+      airflow.state.logs.set('nightly/r1/load/1', 'dropping the schema\nwip-count 0\nwip-count 0')
+      const job = { airflow: 'jobs', dag: 'nightly', run: 'r1', task: 'load' }
+      const firing = { labels: { alertname: 'WarehouseLoaderHangs', connection: 'warehouse', load: 'clicks', ...job } }
       return {
-        ...pipeline,
+        connections: { ...pipeline.connections, jobs: airflowConnection(airflow.origin) },
+        secrets: { ...pipeline.secrets, AIRFLOW_TOKEN: TOKEN },
+        async stop() {
+          await airflow.stop()
+          await pipeline.stop()
+        },
         async alert() {
           await block(pipeline)
           return firing
@@ -304,6 +324,7 @@ export const REDSHIFT_ROWS: readonly Row[] = [
           await desk.approve(id)
           const decisions = (await desk.last(id))?.decisions ?? []
           must(new Set(decisions.map((d) => d.user)).size === 2, decisions)
+          must(/wip-count 0/.test(await desk.thread(id)), 'no log of the loader in the thread')
         },
         async mended() {
           await free(pipeline)

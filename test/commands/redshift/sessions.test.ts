@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type pg from 'pg'
 import { lockTree } from '../../../commands/redshift/lock-tree.ts'
@@ -265,4 +266,15 @@ describe('redshift.reboot-cluster', () => {
     await expect(at()).rejects.toThrow('is resizing; only an available one is rebooted')
     await expect(rebootCluster.run(made, world.run(made).ctx)).rejects.toThrow(Refused)
   })
+})
+
+it('no secret is in what a failed log-in says', async () => {
+  const canary = 'canary-redshift-password'
+  const refused = createWorld({ ...options(), secrets: { ...warehouse.secrets, TEST_PG_PASSWORD: canary } })
+  const error = await (lockTree as ReadCommand).read({ connection: 'warehouse' }, refused.read()).catch((e: Error) => e)
+  await refused.close()
+  const told = inspect(error, { depth: 9, showHidden: true })
+  expect(told).toContain('check the cluster, the network path, the password and the certificate')
+  expect(told).toContain('password authentication failed')
+  expect(told).not.toContain(canary)
 })
