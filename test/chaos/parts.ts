@@ -3,8 +3,10 @@ import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
 import { authorise } from './authorisation.ts'
+import { storm } from './clicks.ts'
 import { simulateCore } from './core.ts'
 import { simulateMany } from './core-threads.ts'
+import { createDeliveryPart } from './delivery.ts'
 import { forgeJob } from './forged-jobs.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
@@ -67,6 +69,20 @@ export const PARTS: readonly Part[] = [
     short: 20,
     long: 2000,
     ...createHalfOpenPart(),
+  },
+  {
+    name: 'delivery',
+    unit: 'storms of threads through a Slack that is down, slow to say yes, and forgets to answer',
+    short: 2,
+    long: 60,
+    ...createDeliveryPart(),
+  },
+  {
+    name: 'clicks',
+    unit: 'storms of a hundred clicks on two bots, and their replays',
+    short: 3,
+    long: 500,
+    run: storm,
   },
   { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 1000, run: runAway },
 ]
