@@ -66,7 +66,7 @@ const MOST_BYTES = 16_384
 const PATIENCE = 5_000
 
 /** What the version endpoint of a colour answers: a commit, or why there is none. Text of the service, cut. */
-export async function answered(
+export async function versionAt(
   service: Service,
   url: string,
   signal: AbortSignal,

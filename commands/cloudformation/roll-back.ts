@@ -1,28 +1,13 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
-import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
 import { github } from '../github/connection.ts'
-import { Commit, refuseUnlessGreen } from '../github/verdict.ts'
+import { refuseUnlessGreen } from '../github/verdict.ts'
 import { waiting } from '../settle.ts'
-import { type Colour, cloudformation, type Service, serviceOf } from './connection.ts'
-import { answered, fingerprintOf, isBusy, type Side, sidesOf, stacksOf, updatedOf } from './look.ts'
+import { chooseColours, type RollBack, refuseUnlessReady, untilHealthy } from './colours.ts'
+import { type Colour, cloudformation, serviceOf } from './connection.ts'
+import { fingerprintOf, isBusy, type Side, sidesOf, stacksOf, updatedOf, versionAt } from './look.ts'
 import { holds, probeUpdate, sendUpdate, type Update, untilUpdated } from './update.ts'
-
-type Data = Readonly<{
-  connection: string
-  service: string
-  commit: string
-  /** The colour that gets the commit, and the one that is taken out. */
-  to: string
-  from: string
-  /** What it runs: the one that was shown, and no later one, is taken out. */
-  bad: string
-  /** Null when the commit is on its colour already. */
-  deploy: Update | null
-  drain: Update
-}>
 
 /** The states from which CloudFormation takes an update. */
 const UPDATABLE = new Set([
@@ -63,9 +48,9 @@ export const rollBack = defineChange({
       throw new Refused(
         `"${broken.StackName}" is ${broken.StackStatus}: CloudFormation takes no update before that is mended.`,
       )
-    const { to, from, commit } = choose(name, sidesOf(service, stacks), wanted)
+    const { to, from, commit } = chooseColours(name, sidesOf(service, stacks), wanted)
     const ci = await ctx.connect(github, settings.checks)
-    const { checks } = await refuseUnlessGreen(ci.client, ci.settings, service.repository, commit, ctx.signal)
+    await refuseUnlessGreen(ci.client, ci.settings, service.repository, commit, ctx.signal)
     const at = (side: Side): Colour => service.colours[side.colour]!
     const tokens = digest({ connection, name, commit, at: ctx.requestedAt.toISOString() }).slice(7, 39)
     const update = (step: string, side: Side, set: Record<string, string>): Update => ({
@@ -100,7 +85,7 @@ export const rollBack = defineChange({
               .filter((side) => side.stack === stack.StackName)
               .map((side) => [side.colour, `${side.version || 'no version'}, ${side.capacity} copies`]),
           ),
-          Checks: `${checks.length} of ${commit} are green`,
+          Checks: `those of ${commit} are green`,
         },
       })),
       steps: [
@@ -128,7 +113,7 @@ export const rollBack = defineChange({
         bad: from.version,
         deploy,
         drain,
-      } satisfies Data,
+      } satisfies RollBack,
     }
   },
 
@@ -137,7 +122,7 @@ export const rollBack = defineChange({
     const service = serviceOf(settings, data.service)
     const { deploy, drain } = data
     const wait = (update: Update) => {
-      const look = { everySeconds: settings.pollSeconds, note: (note: string) => ctx.progress(0, 0, note) }
+      const look = { everySeconds: settings.pollSeconds, note: (note: string) => ctx.progress(0, 1, note) }
       return untilUpdated(client.reads, update, look, ctx.signal)
     }
     if (deploy) {
@@ -165,7 +150,7 @@ export const rollBack = defineChange({
     const { client, settings } = await ctx.connect(cloudformation, data.connection)
     const service = serviceOf(settings, data.service)
     const sides = sidesOf(service, await stacksOf(client.reads, service, ctx.signal))
-    const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+    const seen = await versionAt(service, service.colours[data.to]!.url, ctx.signal)
     const left = sides.find((side) => side.colour === data.from)
     return [
       {
@@ -182,7 +167,7 @@ export const rollBack = defineChange({
     const service = serviceOf(settings, data.service)
     const update = step.startsWith('deploy') ? data.deploy : step.startsWith('drain') ? data.drain : null
     if (step === 'healthy') {
-      const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
+      const seen = await versionAt(service, service.colours[data.to]!.url, ctx.signal)
       const detail = `${data.to} ${'commit' in seen ? `answers ${seen.commit}` : seen.fault}`
       // One answer is not several in a row: a resumed run waits for them again.
       return { landed: 'no', detail }
@@ -194,61 +179,3 @@ export const rollBack = defineChange({
     return { landed: done ? 'yes' : 'no', detail: `"${update.stack}" is ${stack.StackStatus}` }
   },
 })
-
-/** Which colour gets the commit and which one goes. Both run while an earlier rollback has stopped half-way. */
-function choose(name: string, sides: Side[], wanted: string): { to: Side; from: Side; commit: string } {
-  const [a, b] = sides as [Side, Side]
-  const live = sides.filter((side) => side.capacity > 0)
-  if (live.length === 0) throw new Refused(`Neither colour of ${name} runs: there is nothing to roll back.`)
-  const has = live.filter((side) => side.version === wanted)
-  if (live.length === 2 && has.length !== 1)
-    throw new Refused(
-      `Both colours of ${name} run: ${a.colour} has ${a.version}, ${b.colour} has ${b.version}. Give the commit of the one that stays.`,
-    )
-  const from = live.length === 2 ? live.find((side) => side !== has[0])! : live[0]!
-  const to = from === a ? b : a
-  const commit = wanted === 'idle' ? to.version : wanted
-  if (from.version === commit) throw new Refused(`${name} runs ${commit} on ${from.colour} already.`)
-  if (!Commit.safeParse(commit).success)
-    throw new Refused(
-      `${to.colour}, the idle colour, has ${JSON.stringify(commit)}, which is no commit. Give the commit.`,
-    )
-  return { to, from, commit }
-}
-
-/** Waits for the commit to be answered several times in a row; another answer begins the row again. */
-async function untilHealthy(data: Data, service: Service, everySeconds: number, ctx: RunContext): Promise<number> {
-  const until = ctx.now().getTime() + service.healthyMinutes * 60_000
-  let inRow = 0
-  let last = ''
-  while (inRow < service.healthyAnswers) {
-    if (ctx.now().getTime() > until)
-      throw new Error(
-        `${data.to} was not healthy within ${service.healthyMinutes} minutes (${last}); ${data.from} still runs, nothing was taken away`,
-      )
-    const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
-    inRow = 'commit' in seen && seen.commit === data.commit ? inRow + 1 : 0
-    last = 'commit' in seen ? `it answers ${seen.commit}` : seen.fault
-    ctx.progress(inRow, service.healthyAnswers, `${data.to}: ${last}`)
-    if (inRow < service.healthyAnswers) await pause(everySeconds * 1000, undefined, { signal: ctx.signal })
-  }
-  return inRow
-}
-
-/** Just before copies are taken away: nobody has deployed meanwhile, and the colour that stays still answers. */
-async function refuseUnlessReady(
-  data: Data,
-  service: Service,
-  stacks: Awaited<ReturnType<typeof stacksOf>>,
-  ctx: ReadContext,
-): Promise<void> {
-  const busy = [...stacks.values()].find(isBusy)
-  if (busy) throw new Refused(`Another deploy of "${busy.StackName}" has begun. Both colours were left running.`)
-  const sides = sidesOf(service, stacks)
-  const [stays, goes] = [data.to, data.from].map((colour) => sides.find((side) => side.colour === colour))
-  if (goes?.version !== data.bad)
-    throw new Refused(`${data.from} has ${goes?.version} now, not ${data.bad}. Both colours were left running.`)
-  const seen = await answered(service, service.colours[data.to]!.url, ctx.signal)
-  if (stays?.version !== data.commit || stays.capacity === 0 || !('commit' in seen && seen.commit === data.commit))
-    throw new Refused(`${data.to} does not run ${data.commit} any more. Both colours were left as they are.`)
-}

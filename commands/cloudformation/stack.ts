@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { cloudformation, serviceOf } from './connection.ts'
-import { answered, isBusy, sidesOf, stacksOf, updatedOf } from './look.ts'
+import { isBusy, sidesOf, stacksOf, updatedOf, versionAt } from './look.ts'
 
 const SHOWN = 40
 
@@ -21,7 +21,7 @@ export const cloudformationStack = defineRead({
     const sides = sidesOf(service, stacks)
     const rows: string[][] = []
     for (const side of sides) {
-      const seen = side.capacity > 0 ? await answered(service, service.colours[side.colour]!.url, ctx.signal) : null
+      const seen = side.capacity > 0 ? await versionAt(service, service.colours[side.colour]!.url, ctx.signal) : null
       const says = seen === null ? 'idle' : 'commit' in seen ? seen.commit : seen.fault
       rows.push([side.colour, side.stack, side.version, String(side.capacity), says])
     }

@@ -1,15 +1,14 @@
 import { z } from 'zod'
-import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { waiting } from '../settle.ts'
 import { type Group, groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
+import { deleteScript, findOld, oldOn } from './old-files.ts'
 import { identityOf, untilBack } from './restart-units.ts'
-import { commentOf, look, MOVED, perform, probeCommand } from './send.ts'
-import { enter, Folder, InstanceId, listOf, quote, Unit } from './shell.ts'
+import { commentOf, perform, probeCommand } from './send.ts'
+import { Folder, InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt } from './unit-state.ts'
 
-type Old = Readonly<{ files: number; bytes: number; hash: string; oldest: string; sample: readonly string[] }>
 type One = Readonly<{ instance: string; name: string; hash: string; files: number; bytes: number }>
 type Data = Readonly<{
   connection: string
@@ -80,7 +79,7 @@ export const cleanUp = defineChange({
         {
           id: `clean:${machine.id}`,
           title: `Delete ${old.get(machine.id)!.files} files on ${machine.name}`,
-          detail: `AWS-RunShellScript ${machine.id}: ${find(folder, before)} -delete`,
+          detail: `AWS-RunShellScript ${machine.id}: ${findOld(folder, before)} -delete`,
         },
         ...(unit
           ? [
@@ -116,7 +115,7 @@ export const cleanUp = defineChange({
       ctx.progress(index, data.machines.length, one.name)
       const clean = `clean:${one.instance}`
       await ctx.step(clean, async () => {
-        await on(one, clean, deleteScript(data, one))
+        await on(one, clean, deleteScript(data.folder, data.before, one.hash))
         return null
       })
       if (!data.unit) continue
@@ -176,49 +175,4 @@ function keepHours(group: Group, folder: string, name: string): number {
       `${folder} is not below a folder that the group "${name}" lists. It lists: ${Object.keys(group.folders).join(', ') || 'none'}.`,
     )
   return Math.max(...above.map(([, { keepHours: hours }]) => hours))
-}
-
-/** No links are followed, and no other disk is entered. */
-const find = (folder: string, before: string): string =>
-  `find ${quote(folder)} -xdev -type f ! -newermt ${quote(before)}`
-
-/** Names what would be deleted, in one number: path, size and time of every file. */
-const hashed = (folder: string, before: string): string =>
-  `${find(folder, before)} -printf '%s %T@ %P\\0' | LC_ALL=C sort -z | sha256sum | cut -c 1-64`
-
-const lookScript = (folder: string, before: string): string[] => [
-  'set -e',
-  ...enter(folder),
-  hashed(folder, before),
-  `${find(folder, before)} -printf '%s %TY-%Tm-%TdT%TH:%TM\\n' | LC_ALL=C awk '{ n++; b += $1; if (n == 1 || $2 < o) o = $2 } END { printf "%d %.0f %s\\n", n, b, o }'`,
-  `${find(folder, before)} -printf '%P\\n' | LC_ALL=C sort | head -n 5`,
-]
-
-/** Looks and deletes in one go, so that nothing is deleted which is not what was shown. */
-const deleteScript = ({ folder, before }: Data, { hash }: One): string[] => [
-  'set -e',
-  ...enter(folder),
-  `[ "$(${hashed(folder, before)})" = ${quote(hash)} ] || { echo "the old files below $F are not those that were shown" >&2; exit ${MOVED}; }`,
-  `${find(folder, before)} -delete`,
-]
-
-async function oldOn(
-  connection: string,
-  instances: readonly string[],
-  folder: string,
-  before: string,
-  ctx: ReadContext,
-): Promise<Map<string, Old>> {
-  const { client, settings } = await ctx.connect(machines, connection)
-  const order = { instances, script: lookScript(folder, before) }
-  const results = await look(client, settings, order, ctx.signal)
-  return new Map(
-    [...results].map(([instance, { status, out, err }]) => {
-      if (status !== 'Success') throw new Refused(`${instance} ended with ${status}: ${err.trim().slice(-300)}`)
-      const [hash = '', counts = '', ...sample] = out.trimEnd().split('\n')
-      const [files = '0', bytes = '0', oldest = ''] = counts.split(' ')
-      const shown = sample.map((path) => path.replace(/[\p{Cc}]+/gu, '?').slice(0, 100))
-      return [instance, { files: Number(files), bytes: Number(bytes), hash, oldest, sample: shown }]
-    }),
-  )
 }

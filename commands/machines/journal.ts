@@ -7,6 +7,8 @@ import { quote, Unit } from './shell.ts'
 
 /** Systems Manager keeps the beginning of an output; the end is what matters here. */
 const MOST_BYTES = 6_000
+/** Machines whose lines are shown. */
+const SHOWN = 10
 
 /** Shows the last lines that a unit wrote, on each machine of a group. */
 export const machinesJournal = defineRead({
@@ -31,7 +33,7 @@ export const machinesJournal = defineRead({
       },
       ctx,
     )
-    const reached = answers.filter((one) => one.result !== null)
+    const reached = answers.filter((one) => one.result !== null).slice(0, SHOWN)
     if (reached.length === 0) throw new Refused(`Systems Manager reaches no machine of the group "${name}".`)
     return {
       summary: `The last ${lines} lines of ${unit} on ${reached.length} of ${answers.length} machines of ${name}.`,

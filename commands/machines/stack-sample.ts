@@ -6,6 +6,8 @@ import { quote } from './shell.ts'
 
 /** Processes sampled on each machine. */
 const MOST = 3
+/** Machines whose processes are shown. */
+const SHOWN = 10
 const MOST_BYTES = 6_000
 
 /** Where the running Python processes stand whose command line holds a text: names of functions and lines, no values. */
@@ -46,7 +48,7 @@ export const machinesStackSample = defineRead({
         found.length === 0
           ? `No machine of ${name} that is reached runs a process with “${process}” in its command line.`
           : `Processes with “${process}” run on ${found.map((one) => one.machine.name).join(', ')}.`,
-      blocks: found.flatMap(({ machine, text }) => [
+      blocks: found.slice(0, SHOWN).flatMap(({ machine, text }) => [
         { type: 'text' as const, text: `${machine.name} (${machine.id})` },
         { type: 'code' as const, text },
       ]),

@@ -110,8 +110,13 @@ describe('machines.restart-units', () => {
       m.fleet.state.hold = script.includes('restart')
     }
     const run = restartUnits.run(shown, m.world.run(shown, { signal: stop.signal }).ctx)
-    const ended = run.catch((error: Error) => error)
-    while (m.fleet.changes().length === 0) await new Promise(setImmediate)
+    let over = false
+    const ended = run
+      .catch((error: Error) => error)
+      .finally(() => {
+        over = true
+      })
+    while (m.fleet.changes().length === 0 && !over) await new Promise(setImmediate)
     expect((await restartUnits.probe(shown, `restart:${IDS[0]}`, m.world.read())).landed).toBe('cannot_tell')
     stop.abort(new Error('cancelled by Ada'))
     expect(await ended).toMatchObject({ name: 'AbortError' })

@@ -22,7 +22,13 @@ export async function startMachines(group: object = {}, settings: object = {}) {
     packages: ['numpy', 'pandas'],
     ...group,
   }
+  // A second passes with each look, so that patience ends after so many of them on any machine.
+  let clock = Date.parse('2026-03-14T02:10:00.000Z')
   const world = createWorld({
+    now() {
+      clock += 1_000
+      return new Date(clock)
+    },
     secrets: { K: 'local' },
     connections: {
       prod: {
@@ -34,8 +40,8 @@ export async function startMachines(group: object = {}, settings: object = {}) {
           accessKeyIdFrom: 'K',
           secretAccessKeyFrom: 'K',
           pollSeconds: 0.005,
-          comeBackSeconds: 0.3,
-          replaceMinutes: 0.005,
+          comeBackSeconds: 8,
+          replaceMinutes: 0.2,
           groups: {
             airflow,
             staging: { ...airflow, tag: { name: 'Role', value: 'staging' } },
