@@ -1,12 +1,13 @@
 import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
-import { type Alteration, alterations, type TooLong } from './alterations.ts'
+import { type Alteration, alterations, KEPT, type TooLong } from './alterations.ts'
 import { type Column, readColumns } from './columns.ts'
 import { change, redshift } from './connection.ts'
-import { latestFailure, readErrors } from './errors.ts'
+import { readErrors, readS3Log } from './errors.ts'
+import { latestFailed } from './failure.ts'
 import { readFileColumns } from './files.ts'
-import { loadOf } from './load.ts'
+import { type Load, loadOf } from './load.ts'
 
 const Params = z.object({
   connection: z.string().describe('Redshift connection'),
@@ -40,7 +41,7 @@ export const alterColumns = defineChange<typeof Params, Data>({
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
     const found = files === 'yes' ? await readFileColumns(ctx, sql, load) : null
-    const tooLong = files === 'yes' ? await valuesTooLong(sql, load.table) : []
+    const tooLong = files === 'yes' ? await valuesTooLong(sql, load) : []
     const changes = alterations(load.table, columns, { add, widen, files: found?.columns ?? [], tooLong })
     if (changes.length === 0)
       throw new Refused(
@@ -116,11 +117,20 @@ export const alterColumns = defineChange<typeof Params, Data>({
 /** "String length exceeds DDL length": "Load error reference" of the developer guide. */
 const TOO_LONG = 1204
 
+/** What the reader of Parquet files says of it, with both lengths in bytes. */
+const LONGER =
+  /length of the data column (\S+) is longer than the length defined in the table\. Table: \d+, Data: (\d+)/
+
 /** The values that the latest failed load found too long for their columns. */
-async function valuesTooLong(sql: Client, table: string): Promise<TooLong[]> {
-  const query = await latestFailure(sql, table)
-  const errors = query === null ? [] : await readErrors(sql, query, 1_000)
-  return errors.filter((e) => e.code === TOO_LONG).map((e) => ({ column: e.column, bytes: e.bytes }))
+async function valuesTooLong(sql: Client, load: Load): Promise<TooLong[]> {
+  const query = await latestFailed(sql, load)
+  if (query === null) return []
+  const errors = (await readErrors(sql, query, 1_000)).filter((e) => e.code === TOO_LONG)
+  const said = (await readS3Log(sql, query, 1_000)).flatMap((message) => {
+    const [, column, bytes] = LONGER.exec(message) ?? []
+    return column === undefined ? [] : [{ column, bytes: Number(bytes), whole: true }]
+  })
+  return [...errors.map((e) => ({ column: e.column, bytes: e.bytes, whole: e.bytes < KEPT })), ...said]
 }
 
 const definition = (columns: readonly Column[]): string =>

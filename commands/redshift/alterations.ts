@@ -69,25 +69,26 @@ function widen(table: string, columns: readonly Column[], name: string, length: 
   }
 }
 
-/** A value that was too long for its column, with as many bytes of it as Redshift keeps. */
-export type TooLong = Readonly<{ column: string; bytes: number }>
+/** A value that was too long for its column; `whole` is false where Redshift has cut what it keeps of it. */
+export type TooLong = Readonly<{ column: string; bytes: number; whole: boolean }>
 
 type Wish = Readonly<{ add: string; widen: string; files: readonly Wanted[]; tooLong: readonly TooLong[] }>
 
 /** stl_load_errors keeps no more bytes of a value. */
-const KEPT = 1_024
+export const KEPT = 1_024
 
 /** Room for the values that were too long: the next power of two, since the next value may be longer still. */
 function room(columns: readonly Column[], tooLong: readonly TooLong[]): { name: string; length: number }[] {
   return [...new Set(tooLong.map((value) => value.column.toLowerCase()))].flatMap((name) => {
     const now = lengthOf(columns.find((c) => c.name.toLowerCase() === name)?.type ?? null)
-    const bytes = Math.max(...tooLong.filter((v) => v.column.toLowerCase() === name).map((v) => v.bytes))
+    const values = tooLong.filter((value) => value.column.toLowerCase() === name)
+    const bytes = Math.max(...values.map((value) => value.bytes))
     if (now === null || bytes <= now) return []
-    if (bytes >= KEPT)
+    if (values.some((value) => !value.whole))
       throw new Refused(
         `A value of "${name}" is longer than the ${KEPT} bytes that Redshift keeps of it: name the length.`,
       )
-    return [{ name, length: 2 ** Math.ceil(Math.log2(bytes)) }]
+    return [{ name, length: Math.min(LONGEST, 2 ** Math.ceil(Math.log2(bytes))) }]
   })
 }
 
@@ -115,9 +116,10 @@ export function alterations(table: string, columns: readonly Column[], wish: Wis
     ...longer
       .filter((w) => !widened.some((a) => a.name === w.name.toLowerCase()))
       .map((w) => widen(table, columns, named(w.name), lengthOf(w.type)!)),
-    ...room(columns, wish.tooLong)
-      .filter((w) => ![...widened, ...longer].some((a) => a.name.toLowerCase() === w.name))
-      .map((w) => widen(table, columns, w.name, w.length)),
+    ...room(
+      columns,
+      wish.tooLong.filter((w) => ![...widened, ...longer].some((a) => a.name.toLowerCase() === w.column.toLowerCase())),
+    ).map((w) => widen(table, columns, w.name, w.length)),
   ]
   const twice = all.find((one, i) => all.findIndex((other) => other.column === one.column) !== i)
   if (twice) throw new Refused(`"${twice.column}" is named twice.`)

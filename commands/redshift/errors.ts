@@ -81,5 +81,15 @@ export async function readErrors(sql: Client, query: number, limit: number): Pro
   }))
 }
 
+/** What the reader of columnar files wrote about a load; untrusted, of at most 512 characters each. */
+export async function readS3Log(sql: Client, query: number, limit: number): Promise<string[]> {
+  const { rows } = await sql.query<{ message: string }>(
+    `select rtrim(message) as message from svl_s3log where query = $1 order by eventtime, segment, step, node, slice
+     limit ${limit}`,
+    [query],
+  )
+  return rows.map((row) => row.message)
+}
+
 /** System tables keep UTC without saying so. */
 export const utc = (timestamp: string): string => (timestamp === '' ? '' : `${timestamp.replace(' ', 'T')}Z`)

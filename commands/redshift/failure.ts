@@ -1,7 +1,9 @@
+import type { Client } from 'pg'
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
 import { readColumns } from './columns.ts'
 import { redshift } from './connection.ts'
 import { latestFailure, readErrors } from './errors.ts'
+import { readLoads } from './history.ts'
 import { canTolerate, type Load, loadOf } from './load.ts'
 import { byFile, type Rejected } from './rejected.ts'
 
@@ -32,4 +34,12 @@ export async function findFailure(
   const columns =
     load.columns.length > 0 ? load.columns : (await readColumns(sql, load.table)).map((column) => column.name)
   return { load, s3: load.s3, query, files, columns }
+}
+
+/** The query of a load's latest failure, also one of columnar files, of which stl_load_errors has nothing; null for none. */
+export async function latestFailed(sql: Client, load: Load): Promise<number | null> {
+  const history = await readLoads(sql, load.table, null)
+  const aborted = history.find((one) => one.status === 'aborted' && one.source.startsWith(load.from))
+  const query = Math.max(aborted?.query ?? 0, (await latestFailure(sql, load.table)) ?? 0)
+  return query === 0 ? null : query
 }

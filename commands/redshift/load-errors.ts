@@ -1,11 +1,10 @@
-import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineRead, type EvidenceBlock, Refused } from '../../src/domain/command.ts'
 import { clean } from '../postgres/text.ts'
 import { redshift } from './connection.ts'
-import { latestFailure, readErrors } from './errors.ts'
-import { readLoads } from './history.ts'
-import { type Load, loadOf } from './load.ts'
+import { readErrors, readS3Log } from './errors.ts'
+import { latestFailed } from './failure.ts'
+import { loadOf } from './load.ts'
 
 const MOST_ROWS = 20
 const MOST_LINES = 3
@@ -26,7 +25,7 @@ export const loadErrors = defineRead({
     const sql = await client.sql()
     const load = name === '' ? null : loadOf(settings.loads, name)
     if (asked === undefined && load === null) throw new Refused('Say which load or which query.')
-    const query = asked ?? (await latest(sql, load!))
+    const query = asked ?? (await latestFailed(sql, load!))
     if (query === null)
       return {
         summary: `No load of ${load?.table} has failed or has errors in stl_load_errors, which reaches back some days.`,
@@ -53,27 +52,13 @@ export const loadErrors = defineRead({
       })
     for (const e of errors.slice(0, MOST_LINES))
       blocks.push({ type: 'code', text: `line ${e.line} of ${clean(e.file, 256)}\n${clean(e.rawLine, 400)}` })
-    if (s3log === 'yes') blocks.push(await readS3Log(sql, query))
+    if (s3log === 'yes') {
+      const text = (await readS3Log(sql, query, MOST_ROWS)).map((message) => clean(message, 512)).join('\n')
+      blocks.push({ type: 'code', text: `SVL_S3LOG\n${text || 'nothing'}` })
+    }
     const summary = first
       ? `${errors.length === 1 ? 'One error' : `${errors.length} errors`} of the load ${query} at ${first.at}: ${first.reason} in column ${first.column || '?'}, line ${first.line}.`
       : `stl_load_errors has no error of the load ${query}.`
     return { summary, blocks }
   },
 })
-
-/** The latest load that failed: of Parquet files there is nothing in stl_load_errors. */
-async function latest(sql: Client, load: Load): Promise<number | null> {
-  const history = await readLoads(sql, load.table, null)
-  const aborted = history.find((one) => one.status === 'aborted' && one.source.startsWith(load.from))
-  const query = Math.max(aborted?.query ?? 0, (await latestFailure(sql, load.table)) ?? 0)
-  return query === 0 ? null : query
-}
-
-async function readS3Log(sql: Client, query: number): Promise<EvidenceBlock> {
-  const { rows } = await sql.query<{ message: string }>(
-    `select rtrim(message) as message from svl_s3log where query = $1 order by eventtime, segment, step, node, slice limit ${MOST_ROWS}`,
-    [query],
-  )
-  const text = rows.map((row) => clean(row.message, 512)).join('\n')
-  return { type: 'code', text: `SVL_S3LOG\n${text || 'nothing'}` }
-}

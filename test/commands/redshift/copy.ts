@@ -67,13 +67,6 @@ export async function copyInto(
         const record = JSON.parse(raw) as Record<string, unknown>
         if (format.endsWith('PARQUET') && Object.keys(record).length !== columns.length) {
           refusal = `ERROR: Spectrum Scan Error. Unmatched number of columns between table and file. Table columns: ${columns.length}, Data columns: ${Object.keys(record).length}`
-          await sql.query('rollback')
-          await sql.query('insert into svl_s3log (pid, query, eventtime, message) values (1, $1, $2, $3)', [
-            query,
-            now,
-            refusal,
-          ])
-          await sql.query('begin')
           break
         }
         values = columns.map((c) =>
@@ -87,7 +80,10 @@ export async function copyInto(
         values.length !== columns.length
           ? { column: null, value: '', code: 1202, reason: 'Extra or missing columns' }
           : (columns.map((c, n) => judge(c, values[n]!)).find((one) => one !== null) ?? null)
-      if (fault) faults.push({ ...fault, file: location, line: i + 1, raw })
+      // Of columnar files, the reader says it, and not the table of errors.
+      if (fault && format.endsWith('PARQUET'))
+        refusal = `ERROR: Spectrum Scan Error. ${fault.code === 1204 ? `The length of the data column ${fault.column?.name} is longer than the length defined in the table. Table: ${fault.column?.length}, Data: ${Buffer.byteLength(fault.value)}` : `${fault.reason}`}, File name: ${location}`
+      else if (fault) faults.push({ ...fault, file: location, line: i + 1, raw })
       else {
         loaded += 1
         await sql.query(
@@ -100,6 +96,12 @@ export async function copyInto(
   if (faults.length >= most)
     refusal ??= `ERROR: Load into table '${table}' failed.  Check 'stl_load_errors' system table for details.`
   await sql.query(refusal ? 'rollback' : 'commit')
+  if (refusal?.includes('Spectrum'))
+    await sql.query('insert into svl_s3log (pid, query, eventtime, message) values (1, $1, $2, $3)', [
+      query,
+      now,
+      refusal,
+    ])
   for (const f of faults)
     await sql.query(
       `insert into stl_load_errors (tbl, starttime, session, query, filename, line_number, colname, type, col_length, position,

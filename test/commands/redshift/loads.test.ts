@@ -392,11 +392,24 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
     expect(await rows('select note from events.clicks where id = 4')).toEqual([{ note: 'seventeen letters' }])
   })
 
+  it('makes room for the value that the reader of Parquet found too long', async () => {
+    files.set(`${ORDERS}1.parquet`, Buffer.from('{"id":1,"title":"thirteen char","price":1}'))
+    await nightly('orders', ORDERS)
+    const made = await plan(alterColumns, { load: 'orders' })
+    expect(made.steps.map((s) => s.detail)).toEqual([
+      'ALTER TABLE "events"."orders" ALTER COLUMN "title" TYPE character varying(16)',
+    ])
+    await alterColumns.run(made, world.run(made).ctx)
+    const again = await plan(copy, { load: 'orders' })
+    await copy.run(again, world.run(again).ctx)
+    expect(await rows('select title from events.orders')).toEqual([{ title: 'thirteen char' }])
+  })
+
   it('does not guess how long a value is that Redshift has cut', async () => {
     put(`${CLICKS}1.csv.gz`, [...GOOD, `4,2026-11-20 01:00:00,${'x'.repeat(2_000)}`])
     await nightly('clicks', CLICKS)
     await expect(plan(alterColumns, { load: 'clicks' })).rejects.toThrow('name the length')
-    const made = await plan(alterColumns, { load: 'clicks', widen: 'note 4096', files: 'no' })
+    const made = await plan(alterColumns, { load: 'clicks', widen: 'note 4096' })
     expect(made.steps.map((s) => s.id)).toEqual(['widen-note'])
   })
 
