@@ -1,5 +1,6 @@
 import type { Kafka } from 'kafkajs'
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
+import { answered } from './answer.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
 import type { Rec } from './record.ts'
 import { hashOf } from './record.ts'
@@ -56,7 +57,7 @@ export async function copy(
       const kept: Record<string, Buffer[]> = {}
       for (const [name, bytes] of headers) kept[name] = [...(kept[name] ?? []), bytes]
       const message = { key, value, timestamp, headers: { ...kept, [SOURCE]: sourceOf(shown[i]!) } }
-      await producer.send({ topic: to, acks: -1, messages: [message] })
+      await answered(`to produce to ${to}`, () => producer.send({ topic: to, acks: -1, messages: [message] }))
     }
   } finally {
     await producer.disconnect()

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { RunContext } from '../../src/domain/command.ts'
 import { readLines } from '../s3/lines.ts'
+import { answered } from './answer.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
 import type { Dump } from './dump.ts'
 import { fileOf, type Progress, readProgress, writeProgress } from './progress.ts'
@@ -129,7 +130,7 @@ export async function produceRest(
     }))
     let last = progress.last
     if (messages.length > 0) {
-      const answers = await producer.send({ topic, acks: -1, messages })
+      const answers = await answered(`to produce to ${topic}`, () => producer.send({ topic, acks: -1, messages }))
       for (const { partition, baseOffset } of answers) {
         if (baseOffset === undefined) continue
         ends[String(partition)] = Math.max(ends[String(partition)] ?? 0, Number(baseOffset) + 1)

@@ -122,7 +122,12 @@ export const replay = defineChange({
       throw new Refused(`${data.dump} is no longer the file that was shown. Nothing was produced.`)
     await ctx.step('clean', async () => {
       const before = begun(dump, data.choice, await readProgress(dump))
-      return before?.counts ?? (await cleanDump(dump, data.choice, data.invalidPercent, ctx))
+      if (before) return before.counts
+      return cleanDump(dump, data.choice, data.invalidPercent, ctx).catch((error: unknown) => {
+        // Nothing was produced so far: to stop here leaves nothing in question.
+        if (ctx.signal.aborted) throw new Refused(`The check of ${data.dump} was stopped.`, { cause: error })
+        throw error
+      })
     })
     const done = await ctx.step('produce', async () => {
       const { produced, counts } = await produceRest(client, settings, replayOf(dump, data), ctx)

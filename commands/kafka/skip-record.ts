@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from './answer.ts'
 import { findBad } from './bad.ts'
 import { kafka } from './connection.ts'
 import type { Shown } from './dead-letter.ts'
@@ -144,7 +145,9 @@ export const skipRecord = defineChange({
       ctx.progress(1, 2)
       await ctx.step('move', async () => {
         await stillThere()
-        await consumer.commitOffsets([{ topic, partition, offset: String(to) }])
+        await answered(`to commit for ${group}`, () =>
+          consumer.commitOffsets([{ topic, partition, offset: String(to) }]),
+        )
         return to
       })
     })

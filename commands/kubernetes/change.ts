@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Refused, type RunContext } from '../../src/domain/command.ts'
+import { Refused, type RunContext, Unanswered } from '../../src/domain/command.ts'
 import { Answered, type Kubernetes, type Patch, type Place } from './client.ts'
 import {
   broken,
@@ -57,7 +57,8 @@ export const isThere = (seen: Seen): boolean =>
 
 /**
  * Waits, by watching, until the deployment has what `generation` asked for and its pods have stayed up for a while.
- * Throws when its new pods do not start, when somebody changes it meanwhile, and when it takes too long.
+ * Refuses when its new pods do not start, when somebody changes it meanwhile, when it takes too long, and when it is
+ * stopped: to wait changes nothing, so that however it ends nothing is in question.
  */
 export async function untilReady(
   { client, settings }: Cluster,
@@ -72,8 +73,14 @@ export async function untilReady(
   const timer = setTimeout(() => over.abort(late), settings.readyMinutes * 60_000)
   const signal = AbortSignal.any([ctx.signal, over.signal])
   let last = ''
-  const seenNow = async () => {
-    const seen = await look(client, place, signal)
+  const seenNow = async (): Promise<Seen> => {
+    const seen = await look(client, place, signal).catch(async (error: unknown) => {
+      const passing = error instanceof Unanswered || (error instanceof Answered && error.status >= 500)
+      if (!passing) throw error
+      await pause(REOPEN_MS, undefined, { signal })
+      return null
+    })
+    if (!seen) return seenNow()
     const { generation: now } = seen.deployment.metadata
     if (now > generation) throw new Error(`${where} was changed by somebody else meanwhile; it is at generation ${now}`)
     last = rolloutOf(seen).why
@@ -98,9 +105,8 @@ export async function untilReady(
       if (isThere(again) && restartsOf(again.pods) === restartsOf(seen.pods)) return
     }
   } catch (error) {
-    ctx.signal.throwIfAborted()
-    if (over.signal.aborted) throw new Error(`${late.message}: ${last}`, { cause: error })
-    throw error
+    const why = ctx.signal.aborted ? ctx.signal.reason : over.signal.aborted ? `${late.message}: ${last}` : error
+    throw new Refused(why instanceof Error ? why.message : String(why), { cause: error })
   } finally {
     clearTimeout(timer)
     over.abort()

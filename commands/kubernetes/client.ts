@@ -72,6 +72,13 @@ function saidBy(error: ApiException<unknown>): string {
     .slice(0, 300)
 }
 
+/** What broke below: a refused connection, a certificate. */
+function rootOf(error: unknown): string {
+  let root = error
+  while (root instanceof Error && root.cause) root = root.cause
+  return root instanceof Error ? root.message : String(root)
+}
+
 /** The calls that commands make. A change is sent once. Whoever reads one thing that is not there gets null. */
 export function createKubernetes({ server, ca, tokenFrom }: Settings, token: string) {
   const config = new Shared()
@@ -103,13 +110,13 @@ export function createKubernetes({ server, ca, tokenFrom }: Settings, token: str
     } catch (error) {
       signal.throwIfAborted()
       if (!(error instanceof ApiException))
-        throw new Unanswered(`kubernetes: ${what} got no complete answer`, { cause: error })
+        throw new Unanswered(`kubernetes: ${what} got no complete answer: ${rootOf(error)}`, { cause: error })
       const { code } = error
-      const remedy =
-        code === 401 ? `; check the token in ${tokenFrom}` : code === 403 ? '; check the role of this token' : ''
-      throw new Answered(code, `kubernetes: ${what} was answered with ${code}${remedy}: ${saidBy(error)}`, error)
+      throw new Answered(code, `kubernetes: ${what} was answered with ${code}${remedy(code)}: ${saidBy(error)}`, error)
     }
   }
+  const remedy = (status: number) =>
+    status === 401 ? `; check the token in ${tokenFrom}` : status === 403 ? '; check the role of this token' : ''
   async function orNull<T>(found: Promise<T>): Promise<T | null> {
     return found.catch((error: unknown) => {
       if (error instanceof Answered && error.status === 404) return null
@@ -209,7 +216,10 @@ export function createKubernetes({ server, ca, tokenFrom }: Settings, token: str
       const done = (error: unknown) => {
         const status = (error as { statusCode?: number } | null)?.statusCode
         if (status === undefined || status >= 500 || status === 410 || status === 429) over.resolve()
-        else over.reject(new Answered(status, `kubernetes: WATCH ${path} was answered with ${status}`, error))
+        else
+          over.reject(
+            new Answered(status, `kubernetes: WATCH ${path} was answered with ${status}${remedy(status)}`, error),
+          )
       }
       const watching = watcher.watch(path, query, ring, done)
       const stop = () => {

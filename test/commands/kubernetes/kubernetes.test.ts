@@ -242,7 +242,7 @@ describe('kubernetes.scale', () => {
   it('knows after a lost answer that it has scaled', async () => {
     const made = await plan(scale, { ...at, replicas: 3 })
     server.behave.lose = true
-    await expect(run(scale, made)).rejects.toThrow('got no complete answer')
+    await expect(run(scale, made)).rejects.toThrow('got no complete answer: other side closed')
     expect((await landed(scale, made))[0]).toBe('yes')
     expect(server.writes).toHaveLength(1)
   })
@@ -252,11 +252,20 @@ describe('kubernetes.scale', () => {
     server.state.held = true
     const stop = new AbortController()
     const running = scale.run(made, world.run(made, { signal: stop.signal }).ctx)
-    const ended = expect(running).rejects.toThrow('cancelled by ada')
+    // To wait changes nothing: no end of it leaves anything in question.
+    const ended = expect(running).rejects.toMatchObject({ name: 'Refused', message: 'cancelled by ada' })
     while (server.watching() < 2) await pause(5)
     stop.abort(new Error('cancelled by ada'))
     await ended
     while (server.watching() > 0) await pause(5)
+  })
+
+  it('says so when the role of the token does not let it watch', async () => {
+    const made = await plan(scale, { ...at, replicas: 3 })
+    server.state.held = true
+    server.behave.noWatch = true
+    await expect(run(scale, made)).rejects.toThrow(/WATCH \S+ was answered with 403; check the role of this token/)
+    expect(await landed(scale, made)).toEqual(['yes', 'no'])
   })
 
   it('goes on waiting when the watch ends', async () => {
@@ -265,6 +274,7 @@ describe('kubernetes.scale', () => {
     const running = run(scale, made)
     while (server.watching() < 2) await pause(5)
     server.endWatches()
+    server.behave.deaf = 2
     server.state.held = false
     void server.state.settle()
     await running

@@ -34,6 +34,9 @@ export async function startKubernetes() {
     /** Namespaces that the token's role does not reach. */
     forbidden: new Set<string>(['kube-system']),
     readOnly: false,
+    noWatch: false,
+    /** So many requests end without an answer. */
+    deaf: 0,
   }
 
   const server = createServer((request, reply) => {
@@ -49,6 +52,10 @@ export async function startKubernetes() {
   async function answer(request: IncomingMessage, reply: ServerResponse): Promise<unknown> {
     let body = ''
     for await (const chunk of request) body += chunk
+    if (behave.deaf > 0) {
+      behave.deaf--
+      return reply.destroy()
+    }
     if (request.headers.authorization !== `Bearer ${TOKEN}`) throw new Status(401, 'Unauthorized', 'Unauthorized')
     const { pathname, searchParams: query } = new URL(request.url ?? '', 'http://x')
     const found =
@@ -59,7 +66,11 @@ export async function startKubernetes() {
     if (!found || (kind === 'pods') !== pathname.startsWith('/api/'))
       throw new Status(404, 'NotFound', 'the server could not find the requested resource')
     const verb = request.method === 'GET' ? (name ? 'get' : query.get('watch') ? 'watch' : 'list') : 'patch'
-    if (behave.forbidden.has(namespace) || (behave.readOnly && verb === 'patch'))
+    if (
+      behave.forbidden.has(namespace) ||
+      (behave.readOnly && verb === 'patch') ||
+      (behave.noWatch && verb === 'watch')
+    )
       throw new Status(
         403,
         'Forbidden',
@@ -204,7 +215,7 @@ export async function startKubernetes() {
       state.held = true
       state = createState()
       writes.length = 0
-      Object.assign(behave, { stir: 0, overtake: null, lose: false, readOnly: false })
+      Object.assign(behave, { stir: 0, overtake: null, lose: false, readOnly: false, noWatch: false, deaf: 0 })
     },
     async stop() {
       state.held = true
