@@ -52,7 +52,8 @@ export const rollBack = defineChange({
     const ci = await ctx.connect(github, settings.checks)
     await refuseUnlessGreen(ci.client, ci.settings, service.repository, commit, ctx.signal)
     const at = (side: Side): Colour => service.colours[side.colour]!
-    const tokens = digest({ connection, name, commit, at: ctx.requestedAt.toISOString() }).slice(7, 39)
+    const asked = { incident: ctx.origin.incident, at: ctx.requestedAt.toISOString() }
+    const tokens = digest({ connection, name, commit, ...asked }).slice(7, 39)
     const update = (step: string, side: Side, set: Record<string, string>): Update => ({
       stack: side.stack,
       set,
