@@ -1,37 +1,11 @@
 import { type Entry, type HappeningOf, verifyChain } from '../../src/domain/event.ts'
 import type { LogEntry } from '../../src/sandbox/slack/state.ts'
-import { type Card, readCard, roomOf } from './crash-cards.ts'
-import type { Change } from './crash-target.ts'
+import { roomOf } from './crash-cards.ts'
+import { limbo } from './crash-limbo.ts'
+import { type Click, clicksOf, type Seen, type Sent, type State, statesOf } from './crash-seen.ts'
 import { Violation } from './violation.ts'
 
 type Json = Record<string, unknown>
-
-/** A line of the webhook sender's log. `answer` is the HTTP status, 0 for none. */
-export type Sent = Readonly<{ at: number; summary: string; status: 'firing' | 'resolved'; answer: number }>
-
-/** What was seen of a run from outside, and the journal as it was exported. */
-export type Seen = Readonly<{
-  sent: readonly Sent[]
-  slack: readonly LogEntry[]
-  changes: readonly Change[]
-  entries: readonly Entry[]
-  /** What `keyturn journal verify` said with the heads that the threads show. */
-  verified: Readonly<{ code: number | null; out: string }>
-  freezes: readonly Readonly<{ from: number; to: number }>[]
-  approvers: readonly string[]
-  quorum: number
-}>
-
-/** A press of Approve or Reject as the person made it: `at` the press, `accepted` if Slack showed no error. */
-type Click = {
-  user: string
-  at: number
-  accepted: boolean
-  verdict: string
-  incident: string
-  proposal: string
-  digest: string
-}
 
 /** A freeze holds from so many milliseconds on. */
 const FREEZE_WITHIN = 1000
@@ -39,72 +13,6 @@ const OVER = /^(Expired|Withdrawn|Rejected|Refused)/
 
 const must = (holds: boolean, what: string) => {
   if (!holds) throw new Violation(what)
-}
-
-/** What Slack was shown, in the order in which it was: every state of every message. */
-function statesOf(slack: readonly LogEntry[]) {
-  const states: { at: number; posted: boolean; card: Card }[] = []
-  for (const { kind, name, at, args = {}, response } of slack) {
-    const posted = name === 'chat.postMessage'
-    if (kind !== 'call' || response?.ok !== true || !(posted || name === 'chat.update')) continue
-    const card = readCard(args, String(args.channel), String(posted ? response.ts : args.ts))
-    if (card) states.push({ at, posted, card })
-  }
-  return states
-}
-
-/** The decisions that people submitted in a form. */
-export function clicksOf(slack: readonly LogEntry[]): Click[] {
-  return slack.flatMap(({ kind, name, status, args, response }) => {
-    if (kind !== 'interaction' || name !== 'view_submission') return []
-    const { view, user, trigger_id } = args as { view: Json; user: { id: string }; trigger_id: string }
-    const state = JSON.parse(String(view.private_metadata)) as Record<string, string>
-    if (state.kind !== 'decide') return []
-    const { verdict = '', incident = '', proposal = '', digest = '' } = state
-    const accepted = status === 200 && response?.response_action !== 'errors'
-    return [{ user: user.id, at: Number.parseInt(trigger_id, 10), accepted, verdict, incident, proposal, digest }]
-  })
-}
-
-/** What still waits for something that comes by itself; empty when all is told. */
-export function limbo(cards: readonly Card[], sent: readonly Sent[]): string[] {
-  const accepted = sent.filter((s) => s.answer === 200 && s.status === 'firing')
-  const untold = accepted.filter((s) => !cards.some((c) => c.key === 'root' && c.shown.includes(s.summary)))
-  const waiting = cards.filter(
-    ({ key, text, buttons }) =>
-      (key.startsWith('proposal:') && /^(Making|Waiting|Approved: waiting|Running)/.test(text)) ||
-      (key.startsWith('run:') && text.startsWith('Running')) ||
-      (key.startsWith('outcome:') && buttons.length > 0) ||
-      (key.startsWith('evidence:') && /^(Looking|Gathering)/.test(text)) ||
-      (key === 'root' && /waiting for a|is running|OUTCOME UNKNOWN/.test(text)),
-  )
-  // What belongs into a thread once it is complete.
-  const has = (incident: string, key: string) => cards.some((c) => c.incident === incident && c.key.startsWith(key))
-  const missing = cards.flatMap(({ incident, key, text, shown }) => {
-    const wanted =
-      key === 'root' && !text.startsWith('Frozen')
-        ? ['playbook', ...(text.startsWith('Lamps') ? ['evidence:', 'proposal:p1'] : [])]
-        : key.startsWith('run:')
-          ? [key.replace('run', 'outcome')]
-          : /^outcome:p\d+$/.test(key) && / chose .*"Resume"/.test(shown)
-            ? [`proposal:p${Number(key.slice('outcome:p'.length)) + 1}`]
-            : []
-    return wanted.filter((k) => !has(incident, k)).map((k) => `${incident} has no ${k}`)
-  })
-  // The last word on an alert that was accepted is what its thread says.
-  const last = new Map(sent.filter((s) => s.answer === 200).map((s) => [s.summary, s.status]))
-  const stale = cards.filter((c) => {
-    const [, status] = [...last].find(([summary]) => c.shown.includes(summary)) ?? []
-    return c.key === 'root' && status !== undefined && (status === 'resolved') !== c.text.includes(': resolved')
-  })
-  const rootless = cards.filter((c) => !cards.some((r) => r.key === 'root' && r.incident === c.incident))
-  return [
-    ...untold.map((s) => `no thread of ${s.summary}`),
-    ...missing,
-    ...stale.map((c) => `${c.incident} ${c.key}: ${c.text}`),
-    ...waiting.map((c) => `${c.incident} ${c.key}: ${c.text}`),
-    ...rootless.map((c) => `${c.incident} ${c.key} has no root`),
-  ]
 }
 
 /** Throws Violation where what was seen breaks a promise. Reads nothing that only Keyturn says, but its journal. */
@@ -167,7 +75,7 @@ export function check(seen: Seen): void {
 const at = (value: object, key: string): unknown => (value as Json)[key]
 
 /** Every accepted alert has one thread; nothing is told twice; nothing is told that nobody sent. */
-function threads(sent: readonly Sent[], states: ReturnType<typeof statesOf>, slack: readonly LogEntry[]): void {
+function threads(sent: readonly Sent[], states: readonly State[], slack: readonly LogEntry[]): void {
   const posts = states.filter((s) => s.posted).map((s) => s.card)
   for (const summary of new Set(sent.map((s) => s.summary))) {
     const roots = posts.filter((p) => p.key === 'root' && p.shown.includes(summary))
@@ -191,7 +99,7 @@ function threads(sent: readonly Sent[], states: ReturnType<typeof statesOf>, sla
 type Shown = { incident: string; proposal: string; digest: string; room: string; key: string }
 
 /** Every effect follows a full quorum on exactly its plan, once a grant, not after its end, and alone on its target. */
-function effects(seen: Seen, states: ReturnType<typeof statesOf>, clicks: readonly Click[]): Map<string, Shown> {
+function effects(seen: Seen, states: readonly State[], clicks: readonly Click[]): Map<string, Shown> {
   const plans = new Map<string, Shown>()
   for (const { card } of states) {
     const button = card.buttons.find((b) => b.action === 'keyturn:approve')
@@ -240,11 +148,7 @@ function effects(seen: Seen, states: ReturnType<typeof statesOf>, clicks: readon
 }
 
 /** The journal verifies, also by what the threads show of it, and has everything that happened, in its order. */
-function journal(
-  { entries, verified, changes, sent }: Seen,
-  states: ReturnType<typeof statesOf>,
-  plans: readonly Shown[],
-): void {
+function journal({ entries, verified, changes, sent }: Seen, states: readonly State[], plans: readonly Shown[]): void {
   must(verified.code === 0, `the journal does not verify: ${verified.out}`)
   const by = Map.groupBy(entries, (e) => e.incident)
   for (const [id, own] of by) must(verifyChain(id, own) === null, `${id} does not verify`)

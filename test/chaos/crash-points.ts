@@ -1,3 +1,5 @@
+import { randomOf } from './scheduler.ts'
+
 /** Where a process is killed: a seam that `crash-preload.ts` names, or `during send POST`, where the target does it. */
 export type Point = Readonly<{
   process: 'bot' | 'worker'
@@ -88,3 +90,23 @@ export const POINTS: readonly Point[] = [
   worker('after append plan.made', 'plan stored, job not completed'),
   worker('before complete read', 'evidence or plan stored, job about to be completed', true),
 ]
+
+/** How many points of each process one run kills it at. */
+const AT_ONCE = { bot: 3, worker: 2 }
+const of = (process: Point['process']) => POINTS.filter((p) => p.process === process)
+
+/** How many seeds pass through the whole matrix. */
+export const PASS = Math.max(Math.ceil(of('bot').length / AT_ONCE.bot), Math.ceil(of('worker').length / AT_ONCE.worker))
+
+/** The points of a seed: the first pass goes through the matrix as it is listed, the others in an order of their own. */
+export function pointsOf(seed: number): Point[] {
+  const pass = Math.floor((seed - 1) / PASS)
+  return (['bot', 'worker'] as const).flatMap((process) => {
+    const random = randomOf(pass)
+    const shuffled = of(process).map((point) => ({ point, by: pass === 0 ? 0 : random.next() }))
+    const order = shuffled.sort((a, b) => a.by - b.by).map(({ point }) => point)
+    const n = AT_ONCE[process]
+    const from = (((seed - 1) % PASS) % Math.ceil(order.length / n)) * n
+    return order.slice(from, from + n)
+  })
+}

@@ -3,7 +3,8 @@ import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { LogEntry } from '../../src/sandbox/slack/state.ts'
 import { ADA, GUS, startWorld } from '../e2e/world.ts'
 import { CRASH, crash } from './crash.ts'
-import { check, type Seen } from './crash-checker.ts'
+import { check } from './crash-checker.ts'
+import type { Seen } from './crash-seen.ts'
 import { Violation } from './violation.ts'
 
 /** One world with its five crashes takes half a minute on two cores that do nothing else. */
