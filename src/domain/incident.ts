@@ -144,7 +144,8 @@ export function landedSteps(proposal: Proposal): string[] {
   return [...new Set([...(proposal.resumes?.done ?? []), ...done, ...found])]
 }
 
-const changesOf = (incident: Incident): Step[] =>
+/** The steps that change something, in the order of the ladder. */
+export const changesOf = (incident: Incident): Step[] =>
   (incident.playbook?.steps ?? []).filter((s) => s.call && s.call.effect !== 'read')
 
 const isDone = (p: Proposal): boolean => p.status === 'succeeded' || p.run?.settled?.choice === 'done'
@@ -177,6 +178,8 @@ export function nextRung(incident: Incident): Step | null {
       if (!last) continue
     } else if (incident.resolvedAt !== null) continue
     if (!last) return step
+    // A freeze window is no answer: it ends, or is overridden.
+    if (last.window !== null) return null
     if (!RAN.includes(last.status) && !['rejected', 'refused', 'settled'].includes(last.status)) return null
   }
   return null

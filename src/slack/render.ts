@@ -1,6 +1,6 @@
 import { isFreeze } from '../domain/freeze.ts'
 import { BREAK_GLASS, type SignedDecision } from '../domain/grant.ts'
-import { type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../domain/incident.ts'
+import { changesOf, type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../domain/incident.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
 import { count, cut, fallback, literal, moment, user, usergroup } from './text.ts'
@@ -63,15 +63,17 @@ function undoReminders(incident: Incident, { policy }: ViewContext): { at: strin
   const owed = owedUndo(incident)
   return incident.undoReminders.map(({ step, at }, n) => {
     const title = stepOf(incident, step)?.title ?? step
+    const changes = changesOf(incident)
+    const change = changes[changes.findIndex((s) => s.id === step) - 1]?.title ?? title
     const last = owed?.step.id === step && n === incident.undoReminders.length - 1
     const ask = button(`Plan: ${title}`, { kind: 'request', incident: incident.id, step }, 'primary')
     const drawn: Drawn = {
       key: `note:undo:${n}`,
       kind: 'message',
       thread: true,
-      text: fallback(`Still to be undone: ${title}`),
+      text: fallback(`Still to be undone: ${change}`),
       blocks: [
-        lines(['Still to be undone: ', bold(title), '. ', ...approverMentions(policy, incident)]),
+        lines(['Still to be undone: ', bold(change), '. ', ...approverMentions(policy, incident)]),
         ...(last && nextRung(incident)?.id === step ? [actions(ask)] : []),
       ],
     }

@@ -59,7 +59,7 @@ describe('a thread in every state', () => {
       const offered = idsIn(draw(name)).includes('keyturn:approve')
       expect([name, offered]).toEqual([
         name,
-        ['open', 'open-long', 'open-high', 'approved-once', 'reminded', 'moved'].includes(name),
+        ['open', 'open-long', 'open-high', 'approved-once', 'reminded', 'moved', 'override', 'parts'].includes(name),
       ])
     }
   })

@@ -1,8 +1,9 @@
 import type { Alert } from '../../src/domain/alert.ts'
 import { type Entry, genesis, type Happening, seal } from '../../src/domain/event.ts'
+import { BREAK_GLASS } from '../../src/domain/grant.ts'
 import { evolve, type Incident } from '../../src/domain/incident.ts'
 import { digest, type Plan, type Subject } from '../../src/domain/plan.ts'
-import type { Field, Playbook } from '../../src/domain/playbook.ts'
+import type { Field, Playbook, RUNGS } from '../../src/domain/playbook.ts'
 import { Policy } from '../../src/domain/policy.ts'
 import type { ViewContext } from '../../src/slack/app.ts'
 
@@ -246,6 +247,24 @@ const big = subjectOf({
 })
 const withdrawn: Happening = { type: 'proposal.withdrawn', proposal, reason: 'The alert has resolved.' }
 
+const overriding = subjectOf({ override: 'the sale' })
+const parted = subjectOf({ plan: { ...plan, leaveOut: { param: 'pids', names: ['4711', '4712'] } } })
+/** The playbook with its second change marked. */
+const marked = (rung: (typeof RUNGS)[number], events: readonly Happening[]): Happening[] =>
+  events.map((e) =>
+    e.type === 'incident.opened' && e.playbook
+      ? {
+          ...e,
+          playbook: {
+            ...e.playbook,
+            steps: e.playbook.steps.map((one) =>
+              one.id === 'reboot' && one.call ? { ...one, call: { ...one.call, rung } } : one,
+            ),
+          },
+        }
+      : e,
+  )
+
 /** An incident in every state that people see, by name. */
 export const STATES: Record<string, readonly Happening[]> = {
   looking: openWith(s).slice(0, 3),
@@ -310,5 +329,26 @@ export const STATES: Record<string, readonly Happening[]> = {
     { type: 'step.done', proposal, step: 'end-4712', result: true },
     finished('succeeded', true),
     { type: 'incident.resolved' },
+  ],
+  'in-window': [
+    ...openWith(s).slice(0, 5),
+    { type: 'plan.refused', proposal, reason: 'This falls into the freeze window “the sale”.', window: 'the sale' },
+  ],
+  override: openWith(overriding).map((e) => (e.type === 'proposal.requested' ? { ...e, override: 'the sale' } : e)),
+  parts: openWith(parted),
+  'at-terminal': approved(s).map((e) =>
+    e.type === 'proposal.decided' ? { ...e, decision: { ...e.decision, via: [BREAK_GLASS] } } : e,
+  ),
+  spare: [
+    ...marked('otherwise', started(s)),
+    { type: 'step.done', proposal, step: 'end-4712', result: true },
+    finished('succeeded', true),
+  ],
+  'still-to-be-undone': [
+    ...marked('undoes', started(s)),
+    { type: 'step.done', proposal, step: 'end-4712', result: true },
+    finished('succeeded', true),
+    { type: 'incident.resolved' },
+    { type: 'undo.reminded', step: 'reboot' },
   ],
 }
