@@ -28,6 +28,7 @@ import { render } from './slack/render.ts'
 import { home } from './slack/views/home.ts'
 import { modals } from './slack/views/modals.ts'
 import { createHttpServer, createSources } from './sources/server.ts'
+import { strikeBatch, strikeIntents } from './strike.ts'
 import { createHealth } from './web/health.ts'
 
 /** What both processes are given. */
@@ -105,7 +106,10 @@ export async function startBot(
       return Object.fromEntries(issues.map((i) => [String(i.path[0] ?? ''), i.message]))
     }
     const freezer = createFreezer({ ...common, incidentId, ordinal, witness })
-    const handlers = createHandlers({ ...common, freezer, locks, keys: deps.keys, faultsOf })
+    const handlers = strikeIntents(
+      secrets.strike,
+      createHandlers({ ...common, freezer, locks, keys: deps.keys, faultsOf }),
+    )
     const slack = await createSlackEdge({
       settings: config.slack,
       secret: secrets.secret,
@@ -125,7 +129,7 @@ export async function startBot(
       createSources({
         sources: config.sources,
         secret: secrets.secret,
-        onAlerts: (batch) => ingest(batch),
+        onAlerts: async (batch) => ingest(await strikeBatch(secrets.strike, batch)),
         log,
         clock: () => new Date(clock()),
       }),

@@ -18,6 +18,7 @@ describe('a secret', () => {
     ['in JSON', JSON.stringify({ a: SECRET })],
     ['in an address', `http://h/?q=${encodeURIComponent(SECRET)}`],
     ['as a password in the address of Redis', 'h@rd-one h%40rd-one'],
+    ['in JSON in JSON', JSON.stringify({ a: JSON.stringify({ b: SECRET }) })],
     ['in base64', Buffer.from(SECRET).toString('base64')],
     ['in the basic authorization of a user', `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`],
   ])('is struck out %s', (_how, text) => {
@@ -25,6 +26,26 @@ describe('a secret', () => {
     for (const form of [SECRET, 'h@rd-one', encodeURIComponent(SECRET), JSON.stringify(SECRET).slice(1, -1)])
       expect(struck).not.toContain(form)
     expect(struck).toContain('[secret]')
+  })
+
+  it.each([
+    [
+      'the password in an address',
+      'at postgres://app:hunter22@db.example:5432/x',
+      'at postgres://app:[secret]@db.example:5432/x',
+    ],
+    ['a token of Slack', 'said xoxb-1234567890-abcdef.', 'said [secret].'],
+    ['a private key', 'x -----BEGIN RSA PRIVATE KEY-----\nMIIE+/=\n-----END RSA PRIVATE KEY----- y', 'x [secret] y'],
+    ['nothing else', 'see https://h/a:b@c?x=y:z@w and a:b@c, 10:30', 'see https://h/a:b@c?x=y:z@w and a:b@c, 10:30'],
+  ])('that nobody told us of is known by its shape: %s', (_what, text, expected) => {
+    expect(strike(text)).toBe(expected)
+  })
+
+  it('is searched for in time, whatever the text', () => {
+    const start = performance.now()
+    for (const text of ['a'.repeat(1e6), 'a://'.repeat(250_000), `${'-----BEGIN PRIVATE KEY-----'.repeat(30_000)}`])
+      strike(text)
+    expect(performance.now() - start).toBeLessThan(5000)
   })
 
   it('does not take ordinary words with it when it is short', () => {

@@ -37,14 +37,25 @@ export class Answered extends Error {
   }
 }
 
-/** The library makes a set of connections for each request and leaves it open; here all requests share the first. */
+/**
+ * The library makes a set of connections for each request and leaves it open; here all requests share the first. It also
+ * follows redirects, and says nothing of them: here none leads to another host.
+ */
 class Shared extends KubeConfig {
   #dispatcher: ReturnType<RequestContext['getDispatcher']>
+  #home: ReturnType<RequestContext['getDispatcher']>
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context)
     this.#dispatcher ??= context.getDispatcher()
-    if (this.#dispatcher) context.setDispatcher(this.#dispatcher)
+    const { origin } = new URL(this.getCurrentCluster()?.server ?? '')
+    this.#home ??= this.#dispatcher?.compose((send) => (request, handler) => {
+      if (String(request.origin) !== origin)
+        throw new Error(`a redirect to ${String(request.origin)}, which was not followed`)
+      return send(request, handler)
+    })
+    if (!this.#home) throw new Error('kubernetes: the client library has no dispatcher, so redirects cannot be stopped')
+    context.setDispatcher(this.#home)
   }
 
   close = async (): Promise<void> => this.#dispatcher?.destroy()

@@ -37,8 +37,12 @@ export const s3 = defineConnection<Settings, S3Client>({
   close: (client) => client.destroy(),
 })
 
+/** To S3 `..` is a name like any other; a proxy, or another server that speaks its protocol, may climb by it. */
+const CLIMBS = /(^|\/)\.{1,2}(\/|$)/
+
 /** Is a key, or a whole prefix of keys, inside what the connection allows? */
 export function isAllowed(settings: Pick<Settings, 'buckets'>, bucket: string, keyOrPrefix: string): boolean {
+  if (CLIMBS.test(keyOrPrefix)) return false
   return settings.buckets.some((entry) => {
     const [name, ...path] = entry.replace(/\/+$/, '').split('/')
     const prefix = path.join('/')

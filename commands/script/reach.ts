@@ -1,7 +1,6 @@
-import { existsSync, readlinkSync } from 'node:fs'
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { kill } from 'node:process'
-import { setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 
 /** The variable that names a run to every process that it starts, as long as none of them takes it away. */
 export const TAG = 'KEYTURN_RUN'
@@ -10,23 +9,31 @@ export const TAG = 'KEYTURN_RUN'
 const LOOKS = 40
 const BETWEEN_MS = 20
 
-type Seen = { pid: number; parent: number; group: number; born: string; marked: boolean }
+/** Processes that are looked at before others have their turn. */
+const TURN = 200
 
-/** What the system says of a process; null when it has ended, or is another user's, or there is no /proc (macOS). */
-async function look(pid: number, tag: string, outputs: ReadonlySet<string>): Promise<Seen | null> {
+type Seen = { pid: number; parent: number; group: number; born: number }
+
+/** What the system says of a process; null when it has ended. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
+function look(pid: number): Seen | null {
   try {
-    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
-    // The name before it may hold anything, `)` included.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name before it may hold anything, `)` included; what follows begins with the third field.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
     const [state, parent, group] = fields
     if (state === 'Z' || state === 'X') return null
-    const environment = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '')
-    const open = await Promise.all([1, 2].map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')))
-    const marked = `\0${environment}`.includes(`\0${TAG}=${tag}\0`) || open.some((file) => outputs.has(file))
-    // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: field 22, and ours begin with the third.
-    return { pid, parent: Number(parent), group: Number(group), born: fields[19] ?? '', marked }
+    return { pid, parent: Number(parent), group: Number(group), born: Number(fields[19]) }
   } catch {
     return null
+  }
+}
+
+const read = <T>(from: () => T, otherwise: T): T => {
+  try {
+    return from()
+  } catch {
+    // It has ended, or is another user's.
+    return otherwise
   }
 }
 
@@ -37,27 +44,30 @@ async function look(pid: number, tag: string, outputs: ReadonlySet<string>): Pro
  */
 export function createReach(leader: number, tag: string) {
   /** When each process that was found at some look was started: another with its id is another. */
-  const known = new Map<number, string>()
+  const known = new Map<number, number>()
   const hasProc = existsSync('/proc/self/stat')
+  const born = look(leader)?.born ?? 0
+  const link = (pid: number, fd: number) => read(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')
   // The script's own ends of its output, while it certainly has them.
-  const outputs = new Set(
-    [1, 2].flatMap((fd) => {
-      try {
-        const file = readlinkSync(`/proc/${leader}/fd/${fd}`)
-        return /^(pipe|socket):/.test(file) ? [file] : []
-      } catch {
-        return []
-      }
-    }),
-  )
+  const outputs = new Set([1, 2].map((fd) => link(leader, fd)).filter((file) => /^(pipe|socket):/.test(file)))
+
+  /** Whether it says by itself that it is of this run. */
+  function isMarked(pid: number): boolean {
+    const environment = read(() => readFileSync(`/proc/${pid}/environ`, 'latin1'), '')
+    return `\0${environment}`.includes(`\0${TAG}=${tag}\0`) || [1, 2].some((fd) => outputs.has(link(pid, fd)))
+  }
 
   /** Those that live, with the group of each; the leader and its group included. */
   async function living(): Promise<Map<number, number>> {
-    const names = await readdir('/proc').catch(() => [])
-    const seen: Seen[] = []
-    for (const name of names) {
-      const one = /^\d+$/.test(name) && name !== String(process.pid) ? await look(Number(name), tag, outputs) : null
-      if (one) seen.push(one)
+    const pids = read(() => readdirSync('/proc'), []).filter(
+      (name) => /^\d+$/.test(name) && name !== String(process.pid),
+    )
+    const seen: (Seen & { marked: boolean })[] = []
+    for (const [i, pid] of pids.map(Number).entries()) {
+      if (i % TURN === TURN - 1) await nextTurn()
+      const one = look(pid)
+      // Nothing that is older than the run is of it.
+      if (one && one.born >= born) seen.push({ ...one, marked: one.group !== leader && isMarked(pid) })
     }
     const found = new Map<number, number>()
     for (let more = true; more; ) {

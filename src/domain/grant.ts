@@ -108,7 +108,7 @@ export function verifyGrant(
   const about = (d: SignedDecision) => d.incident === grant.incident && d.proposal === grant.proposal
   if (!grant.approvals.every((d) => about(d) && verifyDecision(d, key, policy))) return 'decision_forged'
   const need = requirement(policy, risk)
-  const approvals = countable(grant.approvals, grant.digest, policy).filter((d) => {
+  const good = grant.approvals.filter((d) => {
     const self = expected.requestedBy !== null && humanOf(policy, d.user) === humanOf(policy, expected.requestedBy)
     return (
       entitlement(policy, expected.approvers, d).length > 0 &&
@@ -116,5 +116,7 @@ export function verifyGrant(
       (!need.reason || d.reason !== '')
     )
   })
+  // Judged before they are counted: of one human's accounts another may be the approver.
+  const approvals = countable(good, grant.digest, policy)
   return approvals.length >= need.quorum ? null : 'quorum_short'
 }

@@ -101,12 +101,14 @@ export async function withContext<T>(
 /** A value as JSON keeps it, without known secrets, and without halves of surrogate pairs, which no digest covers. */
 export const struck = (bench: Workbench, value: unknown): unknown => {
   const whole = (v: unknown): unknown => {
-    if (typeof v === 'string') return v.toWellFormed()
+    if (typeof v === 'string') return bench.strike(v).toWellFormed()
     if (typeof v !== 'object' || v === null) return v
     if (Array.isArray(v)) return v.map(whole)
-    return Object.fromEntries(Object.entries(v).map(([name, inner]) => [name.toWellFormed(), whole(inner)]))
+    return Object.fromEntries(
+      Object.entries(v).map(([name, inner]) => [bench.strike(name).toWellFormed(), whole(inner)]),
+    )
   }
-  return whole(JSON.parse(bench.strike(JSON.stringify(value))))
+  return whole(JSON.parse(JSON.stringify(value)))
 }
 
 /** The first line of what went wrong, for people; the log has the chain. */

@@ -88,6 +88,7 @@ function draw(random: Random) {
   const body = mutateBody(random, example)
   const good = { 'content-type': 'application/json', authorization: source === 'ci' ? BASIC : BEARER }
   const path = `/webhooks/${source}`
+  const tooLarge = body.length > 1_048_576 ? [413] : []
   if (random.chance(0.08)) {
     const authorization = random.pick([
       '',
@@ -106,7 +107,7 @@ function draw(random: Random) {
       'x-slack-request-timestamp': random.pick([String(Math.floor(Date.now() / 1000)), '0', '-1', '1e9', '']),
       'x-slack-signature': random.pick(['', 'v0=', `v0=${'0'.repeat(64)}`, `v1=${'a'.repeat(64)}`, 'x'.repeat(4000)]),
     }
-    return { path: '/slack/events', headers: signed, body, may: [401] }
+    return { path: '/slack/events', headers: signed, body, may: [401, ...tooLarge] }
   }
   if (random.chance(0.03))
     return {
@@ -125,7 +126,7 @@ function draw(random: Random) {
       body,
       may: [415],
     }
-  return { path, headers: good, body, may: [200, 400, ...(body.length > 1_048_576 ? [413] : [])] }
+  return { path, headers: good, body, may: [200, 400, ...tooLarge] }
 }
 
 /** What the thread's figures say against it. */

@@ -3,10 +3,12 @@ import { audit } from '../../src/audit.ts'
 import { type Entry, genesis, seal } from '../../src/domain/event.ts'
 import { type Grant, verifyGrant } from '../../src/domain/grant.ts'
 import { authorise } from './authorisation.ts'
+import { createCanaryPart } from './canary.ts'
 import { storm } from './clicks.ts'
 import { simulateCore } from './core.ts'
 import { simulateMany } from './core-threads.ts'
 import { createDeliveryPart } from './delivery.ts'
+import { createExecutorsPart } from './executors.ts'
 import { forgeJob } from './forged-jobs.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
@@ -84,7 +86,21 @@ export const PARTS: readonly Part[] = [
     long: 500,
     run: storm,
   },
-  { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 1000, run: runAway },
+  {
+    name: 'executors',
+    unit: 'hostile parameters through every command that changes something',
+    short: 400,
+    long: 20_000,
+    ...createExecutorsPart(),
+  },
+  {
+    name: 'canaries',
+    unit: 'secrets in labels, output, errors, addresses and reasons',
+    short: 60,
+    long: 5000,
+    ...createCanaryPart(),
+  },
+  { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 300, run: runAway },
 ]
 
 const { grant: good, wanted } = signedGrant()
