@@ -44,6 +44,7 @@ export const EXECUTORS: Readonly<Record<string, readonly [kind: string, sample: 
   'machines.pin-packages': ['machines', { group: 'workers', packages: 'curl=1' }],
   'machines.clean-up': ['machines', { group: 'workers', folder: '/var/tmp/app', olderThanHours: 48 }],
   'machines.cycle-instances': ['machines', { group: 'workers', instances: 'i-0a000001' }],
+  'machines.resize-group': ['machines', { group: 'workers', wanted: 3 }],
   'kubernetes.scale': ['kubernetes', { namespace: 'shop', deployment: 'web', replicas: 2 }],
   'kubernetes.rollout-restart': ['kubernetes', { namespace: 'shop', deployments: 'web' }],
   'kubernetes.rollout-undo': ['kubernetes', { namespace: 'shop', deployment: 'web', revision: 2 }],
