@@ -43,7 +43,7 @@ beforeEach(async () => {
             },
             'kube-system': { deployments: { dns: {} } },
           },
-          steadySeconds: 0,
+          steadySeconds: 0.02,
           readyMinutes: 0.1,
         },
       },
@@ -333,6 +333,23 @@ describe('kubernetes.rollout-restart', () => {
     )
     expect(await landed(rolloutRestart, made)).toEqual(['yes', 'no', 'no', 'no'])
     expect(server.writes).toHaveLength(1)
+  })
+
+  it('does not take a pod for ready that crashes just after', async () => {
+    const made = await plan(rolloutRestart, { ...both, deployments: 'scheduler' })
+    let crash = false
+    server.state.fate = (template) => (crash && template.metadata.annotations ? 'crashes' : 'runs')
+    const { ctx } = world.run(made)
+    const watched: typeof ctx = {
+      ...ctx,
+      progress(done, total) {
+        if (done !== total || server.state.find('streaming', 'scheduler').status.replicas !== 1) return
+        crash = true
+        void server.state.settle()
+      },
+    }
+    await expect(rolloutRestart.run(made, watched)).rejects.toThrow('streaming/scheduler does not come up')
+    expect(crash).toBe(true)
   })
 
   it('says how far it came when it takes too long', async () => {
