@@ -338,17 +338,18 @@ describe('kubernetes.rollout-restart', () => {
   it('does not take a pod for ready that crashes just after', async () => {
     const made = await plan(rolloutRestart, { ...both, deployments: 'scheduler' })
     let crash = false
+    let whole = false
     server.state.fate = (template) => (crash && template.metadata.annotations ? 'crashes' : 'runs')
-    const { ctx } = world.run(made)
-    const watched: typeof ctx = {
-      ...ctx,
-      progress(done, total) {
-        if (done !== total || server.state.find('streaming', 'scheduler').status.replicas !== 1) return
-        crash = true
-        void server.state.settle()
-      },
+    // They crash when the run has seen all of them ready for the first time.
+    server.behave.looked = (kind) => {
+      const { metadata, status } = server.state.find('streaming', 'scheduler')
+      const done = metadata.generation === 2 && status.observedGeneration === 2
+      if (kind === 'deployments') whole = done && status.conditions[0]?.reason === 'NewReplicaSetAvailable'
+      if (kind !== 'pods' || !whole) return
+      crash = true
+      void server.state.settle()
     }
-    await expect(rolloutRestart.run(made, watched)).rejects.toThrow('streaming/scheduler does not come up')
+    await expect(run(rolloutRestart, made)).rejects.toThrow('streaming/scheduler does not come up')
     expect(crash).toBe(true)
   })
 

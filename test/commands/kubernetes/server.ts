@@ -29,6 +29,8 @@ export async function startKubernetes() {
     stir: 0,
     /** Happens between the look and the patch that follows it. */
     overtake: null as (() => void) | null,
+    /** Called when a deployment, or pods, were given to somebody. */
+    looked: null as ((kind: string) => void) | null,
     /** The next patch is done, and its answer is lost. */
     lose: false,
     /** Namespaces that the token's role does not reach. */
@@ -92,13 +94,17 @@ export async function startKubernetes() {
       const from = Number(query.get('continue') ?? 0)
       const limit = Number(query.get('limit') ?? 500)
       const next = from + limit < items.length ? String(from + limit) : undefined
-      return send(reply, 200, { metadata: { continue: next }, items: items.slice(from, from + limit) })
+      send(reply, 200, { metadata: { continue: next }, items: items.slice(from, from + limit) })
+      return behave.looked?.(kind)
     }
     if (verb === 'watch') return watch(reply, kind as Kind, all.filter(matches), matches)
     const object = all.find((one) => one.metadata.namespace === namespace && one.metadata.name === name)
     if (!object) throw new Status(404, 'NotFound', `${kind} "${name}" not found`)
     if (sub === 'log') return sendLog(reply, name!, query)
-    if (verb === 'get') return send(reply, 200, object)
+    if (verb === 'get') {
+      send(reply, 200, object)
+      return behave.looked?.(kind)
+    }
     return patch(
       reply,
       object as DeploymentObject,
@@ -215,7 +221,15 @@ export async function startKubernetes() {
       state.held = true
       state = createState()
       writes.length = 0
-      Object.assign(behave, { stir: 0, overtake: null, lose: false, readOnly: false, noWatch: false, deaf: 0 })
+      Object.assign(behave, {
+        stir: 0,
+        overtake: null,
+        looked: null,
+        lose: false,
+        readOnly: false,
+        noWatch: false,
+        deaf: 0,
+      })
     },
     async stop() {
       state.held = true
