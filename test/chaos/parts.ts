@@ -10,6 +10,7 @@ import { simulateMany } from './core-threads.ts'
 import { createDeliveryPart } from './delivery.ts'
 import { createExecutorsPart } from './executors.ts'
 import { forgeJob } from './forged-jobs.ts'
+import { callNobody, takeRetries, trustSignature } from './guards.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
@@ -48,6 +49,15 @@ export const PARTS: readonly Part[] = [
     run: (seed) => simulateCore(seed),
     many: async (from, seeds) => `${await simulateMany(from, seeds)} runs started`,
   },
+  { name: 'cards', unit: 'labels that call people', short: 200, long: 20_000, run: (seed) => callNobody(seed) },
+  {
+    name: 'signatures',
+    unit: 'requests signed at odd times, or forged',
+    short: 300,
+    long: 100_000,
+    run: (seed) => trustSignature(seed),
+  },
+  { name: 'retries', unit: 'events that Slack sends again', short: 20, long: 2000, run: (seed) => takeRetries(seed) },
   { name: 'grants', unit: 'forged or altered grants', short: 400, long: 10_000, run: forgeGrant },
   {
     name: 'journals',

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Alert } from '../../src/domain/alert.ts'
 import { defineChange, type Finding, Refused, type RunContext } from '../../src/domain/command.ts'
 import { type Entry, genesis, type Happening, seal, verifyChain } from '../../src/domain/event.ts'
+import { signDecision, signGrant } from '../../src/domain/grant.ts'
 import { evolve, type Incident, type Proposal } from '../../src/domain/incident.ts'
 import type { Job } from '../../src/domain/job.ts'
 import type { Playbook } from '../../src/domain/playbook.ts'
@@ -77,6 +78,17 @@ type Effect = {
 /** A press that was answered with yes, as the person saw the plan. */
 type Press = { incident: string; proposal: string; bulb: string; user: string; at: number }
 
+/** The incident as a worker takes it that looks at no signature. */
+const resign = (incident: Incident): Incident => ({
+  ...incident,
+  proposals: incident.proposals.map((p) => {
+    if (!p.grant) return p
+    const { signature: _, ...grant } = p.grant
+    const approvals = grant.approvals.map(({ signature: __, ...d }) => signDecision(d, keys.privateKey))
+    return { ...p, grant: signGrant({ ...grant, approvals }, keys.privateKey) }
+  }),
+})
+
 /**
  * One schedule of the real pipeline: two bots and two workers on one journal, whose calls are ordered by chance, and
  * which may die at any of them; people who press what they should not; a target that moves; a clock that jumps.
@@ -89,14 +101,33 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
   const journals = new Map<string, Entry[]>()
   const states = new Map<string, Incident>()
   const ops = new Set<string>()
-  const locks = new Map<string, { holder: Holder; at: number }>()
+  const locks = new Map<string, Holder>()
   const beats = new Map<string, number>()
   const jobs: Job[] = []
   const effects: Effect[] = []
   const presses: Press[] = []
+  /** Alerts that a source was told are kept. */
+  const answered: Alert[] = []
+  const storedAt = new WeakMap<Entry, number>()
   let bulb = 'a'
   let instant = 0
   let counter = 0
+
+  function store(id: string, at: string, op: string, events: readonly Happening[]): Incident {
+    const entries = journals.get(id) ?? []
+    let state = states.get(id) ?? null
+    ops.add(op)
+    for (const event of events.filter(bug.keeps)) {
+      const prev = entries.at(-1)?.hash ?? genesis(id)
+      const entry = seal({ incident: id, seq: entries.length + 1, at, op, event, prev })
+      entries.push(entry)
+      storedAt.set(entry, time.now)
+      state = evolve(state, entry)
+    }
+    journals.set(id, entries)
+    if (state) states.set(id, state)
+    return state!
+  }
 
   function journalOf(process: Process): Journal {
     const call = <T>(work: () => T) => scheduler.call(process, work)
@@ -104,7 +135,7 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
       load: (id) =>
         call(() => {
           const state = states.get(id)
-          return state ? bug.views(state, process.name) : null
+          return state ? bug.views(bug.believes ? resign(state) : state, process.name) : null
         }),
       append: (id, version, op, events) => {
         // Taken before the way to the store, as the real one does.
@@ -112,25 +143,8 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
         return call(() => {
           if (ops.has(op)) return { ok: false as const, reason: 'duplicate' as const }
           const entries = journals.get(id) ?? []
-          if (bug.compareAndSet && entries.length !== version)
-            return { ok: false as const, reason: 'conflict' as const }
-          ops.add(op)
-          let state = states.get(id) ?? null
-          for (const event of events.filter(bug.keeps)) {
-            const entry = seal({
-              incident: id,
-              seq: entries.length + 1,
-              at,
-              op,
-              event: event as Happening,
-              prev: entries.at(-1)?.hash ?? genesis(id),
-            })
-            entries.push(entry)
-            state = evolve(state, entry)
-          }
-          journals.set(id, entries)
-          if (state) states.set(id, state)
-          return { ok: true as const, incident: state! }
+          if (entries.length !== version) return { ok: false as const, reason: 'conflict' as const }
+          return { ok: true as const, incident: store(id, at, op, events) }
         })
       },
       current: (group) => call(() => [...states.values()].findLast((i) => i.group === group)?.id ?? null),
@@ -151,21 +165,20 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
         acquire: (targets: readonly string[], holder: Holder) =>
           call(() => {
             const stands = (target: string) => {
-              const held = locks.get(target)
-              return held && time.now - held.at < bug.lockFor ? held.holder : null
+              return locks.get(target) ?? null
             }
             for (const target of targets) {
               const theirs = stands(target)
               if (theirs && !isSame(theirs, holder)) return { ok: false as const, target, holder: theirs }
             }
             const fresh = targets.filter((target) => !stands(target))
-            for (const target of targets) locks.set(target, { holder, at: time.now })
+            for (const target of targets) locks.set(target, holder)
             return { ok: true as const, fresh }
           }),
         release: (targets: readonly string[], holder: Holder) =>
           call(() => {
             for (const target of targets) {
-              const theirs = locks.get(target)?.holder
+              const theirs = locks.get(target)
               if (theirs && isSame(theirs, holder) && (holder.take ?? theirs.take) === theirs.take) locks.delete(target)
             }
           }),
@@ -196,9 +209,10 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
     await scheduler.call(process, () => {
       seen.to = instant
     })
+    if (random.chance(0.06)) throw new Error('the reply was lost')
   }
 
-  function command(process: Process) {
+  function command(process: Process, incident: string, proposal: string) {
     return defineChange({
       id: 'lamp.switch',
       summary: 'Switch it on',
@@ -214,11 +228,18 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
           data: null,
         })),
       async run(plan, ctx: RunContext) {
-        const [incident = '', proposal = ''] = running.get(ctx) ?? []
         for (const step of STEPS)
           await ctx.step(step, async (): Promise<undefined> => {
-            const seen = { incident, proposal, step, bulb: '', from: 0, to: null, at: 0 }
-            await effect(process, seen, plan.targets[0]!.fingerprint)
+            const change = () =>
+              effect(
+                process,
+                { incident, proposal, step, bulb: '', from: 0, to: null, at: 0 },
+                plan.targets[0]!.fingerprint,
+              )
+            await change().catch((error: unknown) => {
+              if (!bug.retries || error instanceof Refused || process.dead) throw error
+              return change()
+            })
           })
         return 'done'
       },
@@ -227,36 +248,22 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
         scheduler.call(
           process,
           (): Finding => ({
-            landed: effects.some((e) => e.step === step && e.to !== null) ? 'yes' : 'cannot_tell',
+            landed: effects.some((e) => e.incident === incident && e.step === step && e.to !== null)
+              ? 'yes'
+              : 'cannot_tell',
             detail: '',
           }),
         ),
     })
   }
-  const running = new Map<unknown, [string, string]>()
 
   function worker(name: string) {
     const process = scheduler.process(name)
     const base = common(process)
-    const change = command(process) as never as { run(plan: unknown, ctx: unknown): Promise<string> }
     const freezer = createFreezer({ ...base, incidentId, ordinal })
     const bench = (incident: string, proposal: string): Workbench => ({
       ...base,
-      commands: new Map([
-        [
-          'lamp.switch',
-          {
-            command: {
-              ...(change as object),
-              run: (plan: unknown, ctx: object) => {
-                running.set(ctx, [incident, proposal])
-                return change.run(plan, ctx)
-              },
-            } as never,
-            version: '1',
-          },
-        ],
-      ]),
+      commands: new Map([['lamp.switch', { command: command(process, incident, proposal), version: '1' }]]),
       playbooks: new Map([[playbook.id, playbook]]),
       connections: {},
       secret: () => '',
@@ -315,13 +322,21 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
     links: [],
   })
 
+  // A few people are about in each schedule, so that it happens that one has two accounts.
+  const crowd = [0, 1].map((i) => (random.chance(0.7) ? PEOPLE[i]! : random.pick(PEOPLE)))
+  /** A source sends an alert, and is told when it is kept. */
+  function deliver(b: (typeof bots)[number], one: Alert): void {
+    const storing = b.ingest({ alerts: [one], truncated: 0 })
+    if (bug.answers === 'before') answered.push(one)
+    start(storing.then(() => bug.answers === 'after' && answered.push(one)))
+  }
   function press(): void {
     const open = [...states.values()].flatMap((i) =>
       i.proposals.filter((p) => p.digest !== null).map((p) => ({ i, p })),
     )
     if (open.length === 0) return
     const { i, p } = random.pick(open)
-    const who = bug.people(random.pick(random.chance(0.75) ? PEOPLE.slice(0, 2) : PEOPLE))
+    const who = bug.people(random.pick(random.chance(0.8) ? crowd : PEOPLE))
     const verdict = random.chance(0.9) ? ('approve' as const) : ('reject' as const)
     // A storm: the same press on both bots, perhaps again.
     for (const b of random.chance(0.3) ? bots : [random.pick(bots)]) approve(b, i, p, who, verdict)
@@ -364,12 +379,61 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
     )
   }
 
+  const ofStatus = (status: Proposal['status']) =>
+    [...states.values()].flatMap((i) => i.proposals.filter((p) => p.status === status).map((p) => ({ i, p })))
+  const killBot = (at = random.below(bots.length)) => {
+    bots[at]!.process.die()
+    bots[at] = bot(`bot-${names++}`)
+  }
+  /** A worker dies in the middle of things, and the other finds that its runs have no pulse. */
+  function loseWorker(): void {
+    const at = random.below(workers.length)
+    workers[at]!.process.die()
+    workers[at] = worker(`worker-${names++}`)
+    time.now += 6000
+    for (const { i, p } of ofStatus('running'))
+      start(workers[1 - at]!.take({ kind: 'probe', incident: i.id, proposal: p.id }))
+  }
+  /** The job of a run that has begun comes again. */
+  function ringAgain(): void {
+    const begun = (['unknown', 'unknown', 'running', 'succeeded'] as const).flatMap(ofStatus)
+    if (begun.length === 0) return
+    const { i, p } = random.pick(begun)
+    start(random.pick(workers).take({ kind: 'run', incident: i.id, proposal: p.id }))
+  }
+  /** Somebody who can write to the store puts a grant of their own there, and rings. */
+  function forge(): void {
+    const open = ofStatus('open')
+    if (open.length === 0) return
+    const { i, p } = random.pick(open)
+    const at = new Date(time.now).toISOString()
+    const about = { incident: i.id, proposal: p.id, digest: p.digest! }
+    const approvals = ['U0ADA', 'U0SAM'].map((user) =>
+      signDecision(
+        { ...about, verdict: 'approve', user, name: user, via: ['data/user'], reason: '', at },
+        stranger.privateKey,
+      ),
+    )
+    const expiresAt = new Date(time.now + 900_000).toISOString()
+    const grant = signGrant({ ...about, approvals, issuedAt: at, expiresAt }, stranger.privateKey)
+    store(i.id, at, `forged-${counter++}`, [{ type: 'proposal.granted', grant }])
+    jobs.push({ kind: 'run', incident: i.id, proposal: p.id })
+  }
+  /** The store's machine loses its power: what was not on disk is gone. */
+  function cutPower(): void {
+    const safe = bug.fsync === 'always' ? time.now : time.now - 1000
+    for (const [id, entries] of journals) {
+      const kept = entries.filter((e) => storedAt.get(e)! <= safe)
+      for (const e of entries.slice(kept.length)) ops.delete(e.op)
+      if (kept.length === 0) states.delete(id)
+      else states.set(id, kept.reduce<Incident | null>(evolve, null)!)
+      if (kept.length === 0) journals.delete(id)
+      else journals.set(id, kept)
+    }
+  }
+
   const actions: [number, () => void][] = [
-    [
-      2,
-      () =>
-        start(random.pick(bots).ingest({ alerts: [alert(random.chance(0.85) ? 'firing' : 'resolved')], truncated: 0 })),
-    ],
+    [2, () => deliver(random.pick(bots), alert(random.chance(0.85) ? 'firing' : 'resolved'))],
     [12, press],
     [2, settle],
     [
@@ -383,6 +447,18 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
         ),
     ],
     [0.7, () => start(random.pick(bots).tick())],
+    [1.5, loseWorker],
+    [0.7, forge],
+    [1.5, ringAgain],
+    [0.5, cutPower],
+    [
+      0.7,
+      () => {
+        const at = random.below(bots.length)
+        deliver(bots[at]!, alert('firing', random.pick(['cellar', 'shed'])))
+        if (random.chance(0.5)) killBot(at)
+      },
+    ],
     [0.7, () => start(random.pick(workers).tick())],
     [
       1,
@@ -450,6 +526,8 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
       await scheduler.step()
       check()
     }
+    for (let i = 0; i < 500 && (await scheduler.step()); i += 1) check()
+    kept()
   } finally {
     for (const { process } of [...bots, ...workers]) process.die()
   }
@@ -459,15 +537,18 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
     const drain = async () => {
       while (await scheduler.step());
     }
-    for (const room of ['hall', 'attic']) start(bots[0]!.ingest({ alerts: [alert('firing', room)], truncated: 0 }))
+    for (const room of ['hall', 'attic']) deliver(bots[0]!, alert('firing', room))
     await drain()
     for (const job of jobs.splice(0)) start(workers[0]!.take(job))
     await drain()
-    for (const user of PEOPLE.slice(0, random.below(3))) {
+    for (const user of crowd.slice(0, random.pick([0, 1, 2, 2])).map(bug.people)) {
       for (const i of [...states.values()])
-        if (random.chance(0.8)) approve(bots[0]!, i, i.proposals[0]!, user, 'approve')
+        if (random.chance(0.85)) approve(bots[0]!, i, i.proposals[0]!, user, 'approve')
       await drain()
     }
+    for (const { i, p } of ofStatus('granted'))
+      for (const w of random.pick([[], workers, workers.slice(0, 1), workers.slice(1)]))
+        start(w.take({ kind: 'run', incident: i.id, proposal: p.id }))
   }
 
   /** What the target saw, held against what people pressed and what the journals say in their order. */
@@ -489,6 +570,28 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
             STEPS.every((s) => effects.some((e) => e.incident === state.id && e.step === s)),
             'succeeded without its effects',
           )
+  }
+
+  /** What somebody was told is kept must be in a journal; an alert that says nothing new need not. */
+  function kept(): void {
+    for (const one of answered) {
+      const known = [...states.values()].filter((i) => Object.hasOwn(i.alerts, one.fingerprint))
+      const is = JSON.stringify(one)
+      const stored =
+        (known.length === 0 && one.status === 'resolved') ||
+        known.some((i) => i.alerts[one.fingerprint]!.startsAt > one.startsAt) ||
+        [...journals.values()]
+          .flat()
+          .some(({ event }) => event.type === 'alerts.changed' && event.alerts.some((a) => JSON.stringify(a) === is))
+      must(stored, `the ${one.status} alert of the ${one.labels.room} was answered and is not kept`)
+    }
+    for (const { incident, proposal, user } of presses) {
+      const stored = (journals.get(incident) ?? []).some(
+        ({ event }) =>
+          event.type === 'proposal.decided' && event.decision.proposal === proposal && event.decision.user === user,
+      )
+      must(stored, `the approval of ${user} was answered and is not kept`)
+    }
   }
 
   /** How many humans who may have agreed: those who were told yes, and those whose decision is stored and not yet answered. */
