@@ -83,8 +83,7 @@ function createReader(bytes: Buffer) {
   const list = (depth: number): Value[] => {
     const head = byte()
     const size = head >> 4 === 15 ? Number(varint()) : head >> 4
-    // Each element takes a byte at least.
-    if (size > bytes.length - at) throw new RangeError('a list longer than its bytes')
+    // Each element takes a byte at least, so a size that is too large ends with the bytes.
     return Array.from({ length: size }, () => element(head & 15, depth))
   }
   const struct = (depth: number): Map<number, Value> => {

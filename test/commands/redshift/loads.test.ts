@@ -491,14 +491,14 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
       connections: { warehouse: { kind: 'redshift', settings: { ...settings, port } } },
       secrets: warehouse.secrets,
     })
-    const made = await propose(
-      alterColumns,
-      { connection: 'warehouse', load: 'orders', add: 'a int32', widen: '' },
-      far.read(),
-    )
-    await expect(alterColumns.run(made, far.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
-    await far.close()
-    wire.close()
-    await once(wire, 'close')
+    try {
+      const params = { connection: 'warehouse', load: 'orders', add: 'a int32', widen: '' }
+      const made = await propose(alterColumns, params, far.read())
+      await expect(alterColumns.run(made, far.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+    } finally {
+      await far.close()
+      wire.close()
+      await once(wire, 'close')
+    }
   })
 })

@@ -39,6 +39,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
   let broken: string | null = null
   /** A statement that is held goes no further than STARTED until it is let go. */
   let hold: Promise<void> | null = null
+  let release = () => {}
   const under = new Set<Promise<void>>()
 
   async function work(statement: Statement): Promise<void> {
@@ -205,16 +206,16 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     },
     /** Statements stay STARTED until the function that comes back is called. */
     hold(): () => void {
-      let go = () => {}
       hold = new Promise((resolve) => {
-        go = resolve
+        release = resolve
       })
       return () => {
         hold = null
-        go()
+        release()
       }
     },
     async close() {
+      release()
       await Promise.allSettled(under)
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
