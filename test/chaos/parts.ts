@@ -11,6 +11,7 @@ import { createDeliveryPart } from './delivery.ts'
 import { createExecutorsPart } from './executors.ts'
 import { forgeJob } from './forged-jobs.ts'
 import { callNobody, takeRetries, trustSignature } from './guards.ts'
+import { hostileCards } from './hostile-cards.ts'
 import { createHalfOpenPart, createIngestPart } from './ingest.ts'
 import { runAway } from './runaway.ts'
 import { type Random, randomOf } from './scheduler.ts'
@@ -109,6 +110,13 @@ export const PARTS: readonly Part[] = [
     short: 60,
     long: 5000,
     ...createCanaryPart(),
+  },
+  {
+    name: 'cards',
+    unit: 'incidents with hostile text in every place, as cards',
+    short: 100,
+    long: 10_000,
+    run: hostileCards,
   },
   { name: 'runaway', unit: 'scripts that will not end', short: 6, long: 300, run: runAway },
 ]
