@@ -33,7 +33,20 @@ function live(node: unknown): string[] {
   return [...own, ...Object.values(node).flatMap(live)]
 }
 
-const KEPT = new Set(['type', 'step', 'proposal', 'digest', 'choice', 'verdict', 'outcome', 'landed', 'at', 'status'])
+const KEPT = new Set([
+  'window',
+  'override',
+  'type',
+  'step',
+  'proposal',
+  'digest',
+  'choice',
+  'verdict',
+  'outcome',
+  'landed',
+  'at',
+  'status',
+])
 const IDS = new Set([
   'user',
   'via',
