@@ -46,7 +46,7 @@ function runaway(random: Random, mark: string, depth = 0, ties: Ties = { environ
         const left = { ...ties, ...cut }
         // Without a tie, and its parent gone before anybody looked, it is nobody's: docs/security.md says so.
         // A script that ends at once may do so before its output could be looked at.
-      if (orphan && !left.environment && (!left.output || depth === 0)) return ''
+        if (orphan && !left.environment && (!left.output || depth === 0)) return ''
         return wrap(quote(runaway(random, mark, depth + 1, left)))
       }
     return random.pick([
