@@ -70,12 +70,12 @@ export const PARTS: readonly Part[] = [
   {
     name: 'authorisation',
     unit: 'presses by people, policies, channels, states and times of chance, against an independent oracle',
-    short: 2000,
+    short: 1200,
     long: 200_000,
     run: authorise,
   },
   { name: 'jobs', unit: 'forged or altered jobs in every state', short: 1000, long: 50_000, run: forgeJob },
-  { name: 'ingest', unit: 'mutated webhook bodies', short: 1500, long: 100_000, ...createIngestPart() },
+  { name: 'ingest', unit: 'mutated webhook bodies', short: 1000, long: 100_000, ...createIngestPart() },
   {
     name: 'half-open',
     unit: 'healthy requests beside 500 half-open connections',
