@@ -112,7 +112,7 @@ export const PARTS: readonly Part[] = [
     ...createCanaryPart(),
   },
   {
-    name: 'cards',
+    name: 'text',
     unit: 'incidents with hostile text in every place, as cards',
     short: 100,
     long: 10_000,
