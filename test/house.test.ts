@@ -2,6 +2,7 @@ import { access, readdir, readFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
+import { commands, connectionKinds } from '../commands/index.ts'
 
 const ROOT = new URL('..', import.meta.url).pathname
 const read = (file: string) => readFile(join(ROOT, file), 'utf8')
@@ -92,4 +93,24 @@ it('every folder of commands is in the registry', async () => {
   const index = await read('commands/index.ts')
   const folders = (await readdir(join(ROOT, 'commands'), { withFileTypes: true })).filter((d) => d.isDirectory())
   for (const { name } of folders) expect([name, name === 'aws' || index.includes(`./${name}/`)]).toEqual([name, true])
+})
+
+describe('commands/README.md', () => {
+  it('lists every command once, with parameters that it has', async () => {
+    const rows = [...(await read('commands/README.md')).matchAll(/^\| `([^`]+)` \| .+ \| (`.+) \|$/gm)]
+    expect(rows.map(([, id]) => id).toSorted()).toEqual(commands.map((c) => c.id).toSorted())
+    for (const [, id, example = ''] of rows) {
+      const has = Object.keys(commands.find((c) => c.id === id)?.params.shape ?? {})
+      for (const [, name] of example.matchAll(/`(\w+):/g))
+        expect([id, has]).toEqual([id, expect.arrayContaining([name])])
+    }
+  })
+
+  it('has an example of every kind of connection, which its settings accept', async () => {
+    const examples = [...(await read('commands/README.md')).matchAll(/^```yaml\n([\s\S]*?)^```/gm)]
+      .flatMap(([, text = '']) => Object.values(parse(text) as Record<string, { kind: string; environment: string }>))
+      .map(({ kind, environment: _, ...settings }) => ({ kind, settings }))
+    expect(examples.map((e) => e.kind).toSorted()).toEqual(connectionKinds.map((k) => k.kind).toSorted())
+    for (const { kind, settings } of examples) connectionKinds.find((k) => k.kind === kind)?.settings.parse(settings)
+  })
 })
