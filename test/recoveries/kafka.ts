@@ -40,7 +40,7 @@ export const KAFKA_ROWS: readonly Row[] = [
     peer: 'librdkafka’s mock cluster over the real protocol; a server for Kubernetes’ paths, with controllers and watch',
     async begin() {
       const [cluster, kubernetes] = await Promise.all([startCluster(), startKubernetes()])
-      await kubernetes.state.deploy('streaming', 'loader', 'loader:1', 0)
+      await kubernetes.state.deploy('streaming', 'loader', 'loader:1', 2)
       for (const topic of ['orders', 'refunds']) await poison(cluster, topic)
       // To join takes seconds, which the recovery takes as well.
       const busy = consume(cluster, groupOf('refunds'), 'refunds')
@@ -64,6 +64,9 @@ export const KAFKA_ROWS: readonly Row[] = [
         alert: async () => firing('orders'),
         async recover(desk, id) {
           await desk.approve(id)
+          if (kubernetes.state.podsOf('loader').length > 0) throw new Error('the consumer was not stopped')
+          await desk.ask(id, 'copy-the-record-aside-and-pass-it')
+          await desk.approve(id)
           await desk.ask(id, 'start-the-consumer-again')
           await desk.approve(id)
         },
@@ -78,6 +81,9 @@ export const KAFKA_ROWS: readonly Row[] = [
           async arrange(desk) {
             await busy
             const id = await desk.fire(firing('refunds'))
+            // The deployment stops; another consumer of the group, which nobody knew of, does not.
+            await desk.approve(id)
+            await desk.ask(id, 'copy-the-record-aside-and-pass-it')
             // This cluster does not say who is in a group: joining it does.
             await desk.approve(id)
             return id
