@@ -36,6 +36,8 @@ export type Journal = Readonly<{
   all(): Promise<string[]>
   /** Calls `listener` after each append of any process. Returns how to stop. At most once: the tick covers the rest. */
   watch(listener: (incident: string) => void): () => void
+  /** Drops what is remembered: a loss that people were told of is not found a second time. */
+  forget(): void
 }>
 
 /** The doorbell: says that there is work. Ringing twice does no harm. */

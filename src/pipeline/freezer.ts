@@ -58,6 +58,7 @@ export function createFreezer(deps: {
     if (lost) {
       await stop({ by: 'Keyturn', reason: `${lost}. ${RECONCILE}`, person: null })
       witness?.accept()
+      journal.forget()
     }
     return latest()
   }

@@ -119,6 +119,7 @@ export function createJournal(deps: {
       changes.on('change', listener)
       return () => changes.off('change', listener)
     },
+    forget: () => cache.clear(),
     close: () => changes.removeAllListeners(),
   }
 }

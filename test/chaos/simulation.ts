@@ -153,6 +153,7 @@ export async function simulate(seed: number, bug: Bug = NO_BUG): Promise<void> {
       entries: (id) => call(() => journals.get(id) ?? []),
       all: () => call(() => [...journals.keys()]),
       watch: () => () => {},
+      forget: () => {},
     }
   }
 

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis'
 import type { Happening } from '../../src/domain/event.ts'
 import { sentence } from '../../src/domain/reason.ts'
 import { createJournal } from '../../src/redis/journal.ts'
-import { incidentId } from '../../src/redis/keys.ts'
+import { incidentId, incidentKey } from '../../src/redis/keys.ts'
 import { createWitness } from '../../src/redis/witness.ts'
 import { type Bench, createBench } from '../pipeline/bench.ts'
 import { startSentinel, until } from './cluster.ts'
@@ -59,6 +59,18 @@ describe('when Redis has lost what it had confirmed', () => {
     await w.freezer.thaw({ by: 'ada', reason: 'looked', person: null })
     await w.runner('w1').run(id, 'p1')
     expect([w.lamp.on, (await w.state(id)).note]).toEqual([2, sentence('frozen_since')])
+  })
+
+  it('a person lifts the freeze once: an older journal that is read later freezes nothing again', async () => {
+    const key = incidentKey(id, 'journal')
+    const older = await w.client.lrange(key, 0, -1)
+    await w.decide(id)
+    await w.client.flushall()
+    await w.client.rpush(key, ...older)
+    expect(await w.freezer.state()).not.toBeNull()
+    await w.freezer.thaw({ by: 'ada', reason: 'looked', person: null })
+    expect((await w.state(id)).status).toBe('open')
+    expect(await w.freezer.state()).toBeNull()
   })
 
   it('a restart that keeps the file freezes nothing', async () => {
