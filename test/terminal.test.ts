@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { BREAK_GLASS } from '../src/domain/grant.ts'
+import { sentence } from '../src/domain/reason.ts'
 import { ada, atTerminal, type Bench, createBench, sam } from './pipeline/bench.ts'
 import { startRedis } from './redis/server.ts'
 
@@ -65,6 +66,18 @@ describe('an approval at a terminal', () => {
     expect(await approval()).toEqual({ ok: false, reason: 'frozen' })
     await w.botTick()
     expect((await w.state(id)).status).toBe('open')
+  })
+
+  it('does not run when everything was frozen between it and the bot’s grant', async () => {
+    const why = { by: 'ona', reason: 'strange writes', person: null }
+    await approval()
+    w.time.offset += 1
+    await w.freezer.freeze(why)
+    await w.freezer.thaw(why)
+    w.time.offset += 1
+    await w.botTick()
+    await w.runner('w1').run(id, 'p1')
+    expect([w.lamp.on, (await w.state(id)).note]).toEqual([0, sentence('frozen_since')])
   })
 
   it('lists what is open, and shows a plan with what to type', async () => {

@@ -47,7 +47,13 @@ export const Happening = z.discriminatedUnion('type', [
   on('undo.reminded', { step: z.string() }),
   on('proposal.withdrawn', { proposal, reason: z.string() }),
   /** Nothing ran: the world had moved (`subject` is the plan as it would be now), or the grant was not good. */
-  on('run.voided', { proposal, reason: z.string(), subject: Subject.nullable(), digest: z.string().nullable() }),
+  on('run.voided', {
+    proposal,
+    reason: z.string(),
+    subject: Subject.nullable(),
+    digest: z.string().nullable(),
+    window: z.string().optional(),
+  }),
   on('run.started', { proposal, worker: z.string() }),
   on('step.started', { proposal, step: z.string() }),
   on('step.done', { proposal, step: z.string(), result: z.json().optional() }),

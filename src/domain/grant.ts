@@ -66,6 +66,10 @@ export function entitlement(policy: Policy, lists: readonly string[], d: Decisio
   return standing(policy, lists, { user: d.user, usergroups }, Date.parse(d.at))
 }
 
+/** When the last person approved, in milliseconds; what was decided at a terminal may have been granted much later. */
+export const approvedAt = (grant: Grant): number =>
+  Math.min(Date.parse(grant.issuedAt), Math.max(...grant.approvals.map((d) => Date.parse(d.at))))
+
 /** Signs with the bot's Ed25519 private key. */
 export function signGrant(grant: Omit<Grant, 'signature'>, key: KeyObject): Grant {
   return { ...grant, signature: sign(null, bytes('grant', grant), key).toString('base64url') }

@@ -150,16 +150,21 @@ export const changesOf = (incident: Incident): Step[] =>
 
 const isDone = (p: Proposal): boolean => p.status === 'succeeded' || p.run?.settled?.choice === 'done'
 
+/** Whether anything of it is there, as its worker, the probe or a person said. */
+const hasLanded = (p: Proposal): boolean => landedSteps(p).length > 0 || p.run?.settled?.choice === 'done'
+
+const endOf = (run: Run | null | undefined): number => run?.entry?.seq ?? 0
+
 /** A change that must be taken back and has not been: by which step, and since when. Null if there is none. */
 export function owedUndo(incident: Incident): { step: Step; change: Step; since: string } | null {
   const changes = changesOf(incident)
   for (const [i, step] of changes.entries()) {
     const change = changes[i - 1]
     if (step.call?.rung !== 'undoes' || !change) continue
-    const since = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && landedSteps(p).length > 0)?.run
-      ?.endedAt
-    const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && p.requestedAt >= (since ?? ''))
-    if (since && !undone) return { step, change, since }
+    const landed = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && hasLanded(p))?.run
+    // By the order of the journal: the times in it are from the clocks of several machines.
+    const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && endOf(p.run) > endOf(landed))
+    if (landed?.endedAt && !undone) return { step, change, since: landed.endedAt }
   }
   return null
 }
@@ -307,7 +312,7 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
               plannedAt: at,
               reminded: false,
             }
-          : { status: 'refused', endedAt: at }),
+          : { status: 'refused', window: event.window ?? null, endedAt: at }),
       }))
     case 'run.started':
       return change(incident, event.proposal, () => ({

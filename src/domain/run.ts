@@ -49,12 +49,19 @@ export function start(
 }
 
 /** The world moved before anything ran: the proposal is open again with the plan as it would be now. */
-export function moved(incident: Incident, id: string, result: { subject: Subject } | { refused: string }): Ruling {
+export function moved(
+  incident: Incident,
+  id: string,
+  result: { subject: Subject } | { refused: string; window?: string },
+): Ruling {
   const proposal = proposalOf(incident, id)
   if (!proposal) return refuse('no_such_proposal')
   if (proposal.status !== 'granted') return allow()
-  if ('refused' in result)
-    return allow({ type: 'run.voided', proposal: id, reason: result.refused, subject: null, digest: null })
+  if ('refused' in result) {
+    const { refused, window } = result
+    const voided = { type: 'run.voided', proposal: id, reason: refused, subject: null, digest: null } as const
+    return allow(window === undefined ? voided : { ...voided, window })
+  }
   const reason = 'The target is not as it was when the plan was approved. Nothing has run.'
   const { subject } = result
   return allow({ type: 'run.voided', proposal: id, reason, subject, digest: digest(subject) })

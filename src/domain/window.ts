@@ -47,9 +47,22 @@ function isTimeZone(zone: string): boolean {
 /** What a plan would do, as far as a window asks. */
 export type Doing = Readonly<{ command: string; environment: string; params: Readonly<Record<string, unknown>> }>
 
-/** The window that a change falls into at a time (milliseconds); null if none. */
-export function windowOf(windows: readonly FreezeWindow[], doing: Doing, now: number): FreezeWindow | null {
-  return windows.find((w) => concerns(w, doing) && isOpen(w, now)) ?? null
+/** Between the names of several windows; people see it in quotation marks. */
+const AND = '” and “'
+
+/**
+ * The windows that a change falls into at a time (milliseconds), named in one text; null if none, or if all of them are
+ * named in `overridden`, which is such a text.
+ */
+export function windowOf(
+  windows: readonly FreezeWindow[],
+  doing: Doing,
+  now: number,
+  overridden: string | null = null,
+): string | null {
+  const names = new Set(windows.filter((w) => concerns(w, doing) && isOpen(w, now)).map((w) => w.name))
+  const asked = overridden?.split(AND) ?? []
+  return [...names].every((name) => name === overridden || asked.includes(name)) ? null : [...names].join(AND)
 }
 
 const like = (pattern: string, text: string): boolean => {
@@ -70,7 +83,7 @@ function concerns(w: FreezeWindow, { command, environment, params }: Doing): boo
   const given = (name: string) => [Object.hasOwn(params, name) ? params[name] : []].flat().map(String)
   return (
     w.commands.some((c) => like(c, command)) &&
-    (w.environments?.includes(environment) ?? true) &&
+    (w.environments?.some((one) => environment.split(' + ').includes(one)) ?? true) &&
     Object.entries(w.params).every(([name, pattern]) => given(name).some((value) => like(pattern, value)))
   )
 }

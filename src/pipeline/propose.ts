@@ -3,7 +3,7 @@ import { planReady } from '../domain/decide.ts'
 import { proposalOf } from '../domain/incident.ts'
 import { isFinal } from './gather.ts'
 import { transact } from './transact.ts'
-import { InWindow, makeSubject, messageOf, type Workbench } from './workbench.ts'
+import { makeSubject, messageOf, refusedBy, type Workbench } from './workbench.ts'
 
 /** Makes the plan of a proposal and stores it. Read-only: throws, to be tried again, unless this is the last try. */
 export function createPropose(bench: Workbench) {
@@ -14,8 +14,7 @@ export function createPropose(bench: Workbench) {
     const result = await makeSubject(bench, incident!, proposal).then(
       (subject) => ({ subject }),
       (error: unknown) => {
-        if (error instanceof InWindow) return { refused: messageOf(bench, error), window: error.window }
-        if (error instanceof Refused) return { refused: messageOf(bench, error) }
+        if (error instanceof Refused) return refusedBy(bench, error)
         if (!lastTry && !isFinal(error)) throw error
         return { failed: messageOf(bench, error) }
       },

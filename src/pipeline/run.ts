@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { z } from 'zod'
 import { type ChangeCommand, Check, Finding, Refused, type RunContext, Unanswered } from '../domain/command.ts'
 import { freezeSentence } from '../domain/freeze.ts'
+import { approvedAt } from '../domain/grant.ts'
 import { type Incident, isOver, type Proposal, proposalOf } from '../domain/incident.ts'
 import { digest, type Plan, type Subject } from '../domain/plan.ts'
 import { approverNames } from '../domain/policy.ts'
@@ -16,6 +17,7 @@ import {
   ownCall,
   PlaybookDiffers,
   READ_DEADLINE,
+  refusedBy,
   struck,
   type Workbench,
   withContext,
@@ -68,17 +70,22 @@ export function createRun(
     if (no === 'not_open') return null
     if (no) return end(sentence(no))
 
-    // The grant waits; it is looked at again until it lapses, or the freeze is lifted.
-    const before = await bench.lastFreeze()
-    if (before?.until === null) return null
-    if (before && before.until >= proposal.grant!.issuedAt) return end(sentence('frozen_since'))
+    /** `frozen`: the grant waits; it is looked at again until it lapses, or the freeze is lifted. */
+    const chill = async () => {
+      const last = await bench.lastFreeze()
+      if (!last || !proposal.grant) return null
+      if (last.until === null) return 'frozen'
+      return Date.parse(last.until) >= approvedAt(proposal.grant) ? 'frozen_since' : null
+    }
+    const before = await chill()
+    if (before) return before === 'frozen' ? null : end(sentence(before))
 
     let fresh: Subject
     try {
       fresh = await makeSubject(bench, incident, proposal)
     } catch (error) {
       if (error instanceof Refused) {
-        await transact(bench, id, (i) => rule.moved(i, proposal.id, { refused: messageOf(bench, error) }))
+        await transact(bench, id, (i) => rule.moved(i, proposal.id, refusedBy(bench, error)))
         return null
       }
       return end(`The plan could not be made again, so nothing ran: ${messageOf(bench, error)}`)
@@ -90,9 +97,10 @@ export function createRun(
     const targets = fresh.plan.targets.map((t) => t.id)
     const locked = await take(targets, holder)
     if (!locked.ok) return end(heldBy(locked))
-    if ((await bench.lastFreeze())?.until === null) {
+    const since = await chill()
+    if (since) {
       await locks.release(locked.fresh, locked.holder)
-      return null
+      return since === 'frozen' ? null : end(sentence(since))
     }
     // From here on the run is visibly alive: nobody may find it started and without a pulse.
     await pulse.beat(id, proposal.id, worker)
@@ -226,6 +234,9 @@ export function createRun(
         )
         return 'unknown'
       }
+      // It was cancelled too late: what landed counts, also as something to be undone.
+      if (finding?.landed === 'yes')
+        await transact(bench, id, (i) => rule.finishStep(i, proposal.id, broken!, undefined, worker))
       const landed = finding?.landed === 'yes' ? ` The step ${broken} had landed.` : ''
       const outcome = wasCancelled ? ('cancelled' as const) : ('failed' as const)
       return await conclude(id, proposal.id, { outcome, message: `${why}.${landed}`.replace('..', '.'), checks: [] })

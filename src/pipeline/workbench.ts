@@ -54,6 +54,12 @@ export class InWindow extends Refused {
   }
 }
 
+/** What the journal says of a refused plan. */
+export const refusedBy = (bench: Workbench, error: Refused): { refused: string; window?: string } => ({
+  refused: messageOf(bench, error),
+  ...(error instanceof InWindow ? { window: error.window } : {}),
+})
+
 /** The call of an incident's step by the worker's own playbook. Throws PlaybookDiffers when they do not agree. */
 export function ownCall(bench: Workbench, incident: Incident, stepId: string) {
   const theirs = incident.playbook
@@ -128,8 +134,8 @@ export async function makeSubject(bench: Workbench, incident: Incident, proposal
     // Through JSON, since that is what is stored, shown and compared.
     const plan = Plan.parse(struck(bench, await (command as ChangeCommand).plan(params, ctx)))
     const doing = { command: command.id, environment: environment(), params }
-    const window = windowOf(bench.policy.freezeWindows, doing, bench.clock())
-    if (window && window.name !== proposal.override) throw new InWindow(window.name)
+    const window = windowOf(bench.policy.freezeWindows, doing, bench.clock(), proposal.override)
+    if (window !== null) throw new InWindow(window)
     return {
       incident: incident.id,
       proposal: proposal.id,

@@ -40,7 +40,8 @@ export type Press =
 const name = z.string().min(1).max(500)
 const OnDigest = z.strictObject({ i: name, p: name, d: name })
 const OnStep = z.strictObject({ i: name, s: name })
-const OnWindow = z.strictObject({ i: name, s: name, w: name })
+/** Several windows are named in one text. */
+const OnWindow = z.strictObject({ i: name, s: name, w: z.string().min(1).max(1500) })
 const OnProposal = z.strictObject({ i: name, p: name })
 
 /** The action id and the value (at most 2,000 characters) of the button that asks for this. */

@@ -71,4 +71,20 @@ describe('a freeze window', () => {
     ])
       expect(Policy.safeParse({ freezeWindows: [{ ...night, ...wrong }] }).success).toBe(false)
   })
+
+  it('is overridden by its own name only, also when another one is open at the same time', () => {
+    const windows = ['the sale', 'the audit'].map((name) =>
+      FreezeWindow.parse({ name, commands: ['*'], from: '00:00', to: '00:00' }),
+    )
+    const left = (overridden: string | null) => windowOf(windows, doing, 0, overridden)
+    const both = left(null)
+    expect(both).toBe('the sale” and “the audit')
+    expect([left('the sale'), left('the audit'), left(both)]).toEqual([both, both, null])
+    expect(windowOf(windows.slice(1), doing, 0, both)).toBeNull()
+  })
+
+  it('of one environment concerns what changes another one too', () => {
+    const production = { ...night, environments: ['production'] }
+    expect(inside(production, '2026-11-20T23:00:00Z', { environment: 'production + staging' })).toBe(true)
+  })
 })

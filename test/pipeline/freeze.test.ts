@@ -39,6 +39,19 @@ describe('a freeze', () => {
     expect(await w.state(id)).toMatchObject({ status: 'refused', note: sentence('frozen_since') })
   })
 
+  it('that was lifted while the plan was made again lets nothing start either', async () => {
+    await w.decide(id)
+    let looks = 0
+    const lastFreeze = async () => {
+      const last = await w.freezer.last()
+      if (looks++ === 0) for (const verb of ['freeze', 'thaw'] as const) await w.freezer[verb](why)
+      return last
+    }
+    await w.runner('w1', { lastFreeze }).run(id, 'p1')
+    expect([w.lamp.on, (await w.state(id)).note]).toEqual([0, sentence('frozen_since')])
+    expect(await w.free()).toBe(true)
+  })
+
   it('stops a run before its next step, and says who froze and why', async () => {
     const reached = Promise.withResolvers<void>()
     const go = Promise.withResolvers<void>()

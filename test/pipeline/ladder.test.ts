@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { isQuiet, isSpare, nextRung, owedUndo } from '../../src/domain/incident.ts'
+import { isQuiet, isSpare, nextRung, owedUndo, proposalOf } from '../../src/domain/incident.ts'
 import type { Playbook, RUNGS } from '../../src/domain/playbook.ts'
+import { ACTIONS } from '../../src/slack/actions.ts'
+import { proposalCard } from '../../src/slack/views/proposal.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
 
@@ -102,6 +104,63 @@ describe('a change that must be undone', () => {
     l.w.lamp.checks = () => [{ title: 'it is off', ok: false, detail: '' }]
     expect(await l.run('p3')).toBe('failed')
     expect([owedUndo(await l.incident())?.step.id, isQuiet(await l.incident())]).toEqual(['replace', false])
+  })
+
+  it('is owed when it was cancelled too late to stop what was under way', async () => {
+    const l = await begin('undoes')
+    l.w.lamp.steps = ['first']
+    l.w.lamp.finding = { landed: 'yes', detail: '' }
+    const begun = Promise.withResolvers<void>()
+    l.w.lamp.work = (_step, ctx) => {
+      begun.resolve()
+      return new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
+    }
+    await l.w.decide(l.id, 'reject', 'p1')
+    await l.w.handlers.request({ incident: l.id, step: 'switch', params: {}, person: ada })
+    await l.w.propose(l.id, 'p2', true)
+    const running = l.run('p2')
+    await begun.promise
+    await l.w.handlers.cancel({ incident: l.id, proposal: 'p2', person: ada })
+    expect(await running).toBe('cancelled')
+    await l.resolve(l.w)
+    expect([owedUndo(await l.incident())?.step.id, isQuiet(await l.incident())]).toEqual(['replace', false])
+  })
+
+  it('is owed when only a person can tell that the change was done', async () => {
+    const l = await begin('undoes')
+    l.w.lamp.finding = { landed: 'cannot_tell', detail: '' }
+    l.w.lamp.work = async () => {
+      throw new Error('no answer')
+    }
+    expect(await l.run('p1')).toBe('unknown')
+    expect(await l.w.settle(l.id, 'done')).toEqual({ ok: true })
+    expect([owedUndo(await l.incident())?.step.id, nextRung(await l.incident())?.id]).toEqual(['replace', 'replace'])
+  })
+
+  it('is undone also when the clock of the worker that changed it is ahead', async () => {
+    const l = await begin('undoes')
+    await l.w.decide(l.id, 'approve', 'p1', sam)
+    l.w.time.offset += 600_000
+    await l.w.runner('ahead').run(l.id, 'p1')
+    l.w.time.offset -= 600_000
+    expect(await l.ask('p2')).toEqual({ ok: true })
+    expect(await l.run('p2')).toBe('succeeded')
+    expect(owedUndo(await l.incident())).toBeNull()
+  })
+
+  it('can override a freeze window also when the alert has resolved', async () => {
+    const l = await begin('undoes')
+    await l.run('p1')
+    await l.resolve(l.w)
+    await l.w.handlers.request({ incident: l.id, step: 'replace', params: {}, person: ada })
+    const { version } = await l.incident()
+    const refused = { type: 'plan.refused', proposal: 'p2', reason: 'in it', window: 'the sale' } as const
+    await l.w.journal.append(l.id, version, 'refused', [refused])
+    const incident = await l.incident()
+    const shown = proposalCard(incident, proposalOf(incident, 'p2')!, { policy: l.w.bench.policy, frozen: null })
+    expect(JSON.stringify(shown)).toContain(ACTIONS.override)
+    const asked = { incident: l.id, step: 'replace', params: {}, person: ada, override: 'the sale' }
+    expect(await l.w.handlers.request(asked)).toEqual({ ok: true })
   })
 
   it('is not owed when nothing of the change landed', async () => {

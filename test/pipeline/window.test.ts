@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { nextRung } from '../../src/domain/incident.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, type Bench, createBench, sam } from './bench.ts'
 
@@ -53,6 +54,9 @@ it('what was approved before a window does not start in it', async () => {
   const policy = { ...w.bench.policy, freezeWindows: [WINDOW].map((x) => ({ ...x, params: {} })) }
   await w.runner('w1', { policy }).run(id, 'p1')
   expect([w.lamp.on, (await w.state(id)).note]).toEqual([0, expect.stringContaining('“the sale”')])
+  // The window is no answer of the guard: it can be overridden, and the ladder does not go on.
+  expect(nextRung((await w.journal.load(id))!)).toBeNull()
+  expect(await ask(w, id, 'the sale')).toEqual({ ok: true })
 })
 
 it('a worker whose policy has a window does not take the journal’s word for less than two approvers', async () => {

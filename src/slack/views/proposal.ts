@@ -1,6 +1,6 @@
 import type { KnownBlock } from '@slack/types'
 import { BREAK_GLASS } from '../../domain/grant.ts'
-import { type Incident, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
+import { type Incident, nextRung, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import { approverNames, type Policy, requirement } from '../../domain/policy.ts'
 import type { ViewContext } from '../app.ts'
@@ -133,7 +133,8 @@ function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean)
       ),
     ]
   }
-  const again = OVER.includes(p.status) && incident.resolvedAt === null && stepOf(incident, p.step)
+  const wanted = incident.resolvedAt === null || nextRung(incident)?.id === p.step
+  const again = OVER.includes(p.status) && wanted && stepOf(incident, p.step)
   if (!again) return []
   const ask = { kind: 'request', ...on, step: p.step } as const
   const override =
