@@ -9,7 +9,7 @@ export async function answered<T>(what: string, signal: AbortSignal, send: () =>
     return await send()
   } catch (error) {
     const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode
-    if (signal.aborted || (status !== undefined && status < 500)) throw error
+    if (signal.aborted || (status !== undefined && status >= 300 && status < 500)) throw error
     throw new Unanswered(`${what} got no answer of the service; it may have taken effect`, { cause: error })
   }
 }

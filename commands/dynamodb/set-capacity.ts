@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { ResourceInUseException, UpdateTableCommand } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { dynamodb } from './connection.ts'
 import type { Table, Units } from './table.ts'
 import { ceilingOf, describe, HOURS_PER_MONTH, monthly, same, show } from './table.ts'
@@ -90,9 +91,11 @@ export const setCapacity = defineChange({
         )
       const ProvisionedThroughput = { ReadCapacityUnits: data.to.read, WriteCapacityUnits: data.to.write }
       try {
-        await client.send(new UpdateTableCommand({ TableName: data.table, ProvisionedThroughput }), {
-          abortSignal: ctx.signal,
-        })
+        await answered(`UpdateTable ${data.table}`, ctx.signal, () =>
+          client.send(new UpdateTableCommand({ TableName: data.table, ProvisionedThroughput }), {
+            abortSignal: ctx.signal,
+          }),
+        )
       } catch (error) {
         // The SDK sent it again after a lost reply, or somebody was faster; the wait tells which.
         if (!(error instanceof ResourceInUseException)) throw error

@@ -2,6 +2,7 @@ import { CancelStepsCommand, DescribeStepCommand } from '@aws-sdk/client-emr'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { settled } from '../settle.ts'
 import { emr } from './connection.ts'
 import { ClusterId, changeable, createdOf, listSteps, stateOf } from './look.ts'
@@ -71,13 +72,13 @@ export const cancelSteps = defineChange({
       if (moved && !now.every((state) => CANCELLED.has(state)))
         throw new Refused(`The step "${moved.name}" is no longer in the state that was shown. Make the plan again.`)
       if (!moved) {
-        const { CancelStepsInfoList = [] } = await client.writes.send(
-          new CancelStepsCommand({
-            ClusterId: data.cluster,
-            StepIds: [...data.steps],
-            StepCancellationOption: 'SEND_INTERRUPT',
-          }),
-          { abortSignal: ctx.signal },
+        const input = {
+          ClusterId: data.cluster,
+          StepIds: [...data.steps],
+          StepCancellationOption: 'SEND_INTERRUPT' as const,
+        }
+        const { CancelStepsInfoList = [] } = await answered(`CancelSteps ${data.cluster}`, ctx.signal, () =>
+          client.writes.send(new CancelStepsCommand(input), { abortSignal: ctx.signal }),
         )
         const failed = CancelStepsInfoList.filter((info) => info.Status === 'FAILED')
         if (failed.length > 0)

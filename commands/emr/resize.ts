@@ -2,6 +2,7 @@ import { ModifyInstanceGroupsCommand } from '@aws-sdk/client-emr'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { emr } from './connection.ts'
 import { ClusterId, changeable, listGroups, stateOf } from './look.ts'
 
@@ -69,9 +70,11 @@ export const emrResize = defineChange({
       if (now !== data.from)
         throw new Refused(`${data.group} wants ${now} machines now, not ${data.from} as was shown.`)
       const InstanceGroups = [{ InstanceGroupId: data.group, InstanceCount: data.to }]
-      await client.writes.send(new ModifyInstanceGroupsCommand({ ClusterId: data.cluster, InstanceGroups }), {
-        abortSignal: ctx.signal,
-      })
+      await answered(`ModifyInstanceGroups ${data.group}`, ctx.signal, () =>
+        client.writes.send(new ModifyInstanceGroupsCommand({ ClusterId: data.cluster, InstanceGroups }), {
+          abortSignal: ctx.signal,
+        }),
+      )
       return data.to
     })
     return `${data.group} was set from ${data.from} to ${data.to} machines; they come in some minutes.`

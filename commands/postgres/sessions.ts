@@ -1,4 +1,5 @@
 import type { Client } from 'pg'
+import { changed } from './changed.ts'
 import { APPLICATION, SIGNAL_WAIT_MS } from './connection.ts'
 import { clean } from './text.ts'
 
@@ -166,13 +167,13 @@ const CANCEL = signal(
 
 /** Ends the session if it is still the same process in the same transaction: check and signal are one statement. */
 export async function terminate(client: Client, it: Identity): Promise<Signalled> {
-  const { rows } = await client.query<{ done: boolean }>(TERMINATE, [it.pid, it.backendStart, it.transactionStart])
+  const { rows } = await changed<{ done: boolean }>(client, TERMINATE, [it.pid, it.backendStart, it.transactionStart])
   if (!rows[0]) return 'left_alone'
   return rows[0].done ? 'ended' : 'signalled'
 }
 
 /** Cancels the query if the same process still runs it: check and signal are one statement. */
 export async function cancel(client: Client, it: Identity): Promise<Signalled> {
-  const { rows } = await client.query<{ done: boolean }>(CANCEL, [it.pid, it.backendStart, it.queryStart])
+  const { rows } = await changed<{ done: boolean }>(client, CANCEL, [it.pid, it.backendStart, it.queryStart])
   return rows[0] ? 'signalled' : 'left_alone'
 }

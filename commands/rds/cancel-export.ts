@@ -4,6 +4,7 @@ import { CancelExportTaskCommand, ExportTaskNotFoundFault, InvalidExportTaskStat
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { rds } from './connection.ts'
 import { databasesOf, findTask, isRunning, onlyOf, placeOf } from './tasks.ts'
 
@@ -80,9 +81,11 @@ export const cancelExport = defineChange({
       if (isStopped(state)) return state
       if (!isRunning(task)) throw new Refused(`${data.name} is ${state}: it ended by itself.`)
       try {
-        const sent = await client.writes.send(new CancelExportTaskCommand({ ExportTaskIdentifier: data.name }), {
-          abortSignal: ctx.signal,
-        })
+        const sent = await answered(`CancelExportTask ${data.name}`, ctx.signal, () =>
+          client.writes.send(new CancelExportTaskCommand({ ExportTaskIdentifier: data.name }), {
+            abortSignal: ctx.signal,
+          }),
+        )
         return sent.Status ?? 'CANCELING'
       } catch (error) {
         if (error instanceof ExportTaskNotFoundFault || error instanceof InvalidExportTaskStateFault)

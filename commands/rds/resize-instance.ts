@@ -7,6 +7,7 @@ import {
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { rds } from './connection.ts'
 import { classOf, findInstance, isOffered, pendingClass, pendingOf, stateOf } from './instance.ts'
 
@@ -107,7 +108,9 @@ export const resizeInstance = defineChange({
         throw new Refused(`${now.sentence}; approved was a change from ${data.from}. Ask for a new plan.`)
       const input = { DBInstanceIdentifier: data.instance, DBInstanceClass: data.to, ApplyImmediately: true }
       try {
-        await client.writes.send(new ModifyDBInstanceCommand(input), { abortSignal: ctx.signal })
+        await answered(`ModifyDBInstance ${data.instance}`, ctx.signal, () =>
+          client.writes.send(new ModifyDBInstanceCommand(input), { abortSignal: ctx.signal }),
+        )
       } catch (error) {
         if (error instanceof InvalidDBInstanceStateFault || error instanceof InsufficientDBInstanceCapacityFault)
           throw new Refused(`RDS does not resize ${data.instance}: ${error.message}`, { cause: error })

@@ -1,6 +1,6 @@
 import type { ExportTask, RDSClient } from '@aws-sdk/client-rds'
 import { ExportTaskAlreadyExistsFault, StartExportTaskCommand } from '@aws-sdk/client-rds'
-import { Refused } from '../../src/domain/command.ts'
+import { Refused, Unanswered } from '../../src/domain/command.ts'
 import type { Source } from './tasks.ts'
 import {
   covers,
@@ -93,16 +93,19 @@ export async function start(writes: RDSClient, reads: RDSClient, wanted: Wanted,
     const exists = error instanceof ExportTaskAlreadyExistsFault
     if (signal.aborted || (!exists && error instanceof Error && '$fault' in error && error.$fault === 'client'))
       throw error
-    const task = await findTask(reads, wanted.name, signal)
+    const lost = new Unanswered(`StartExportTask ${wanted.name} got no answer, and RDS does not list the task (yet)`, {
+      cause: error,
+    })
+    const task = await findTask(reads, wanted.name, signal).catch(() => {
+      throw lost
+    })
     if (task && isSame(task, wanted)) return task.Status ?? 'STARTING'
     if (task || exists)
       throw new Refused(
         `An export named ${wanted.name} exists already and is not this one. Ask again in a minute: the name holds the minute.`,
         { cause: error },
       )
-    throw new Error(`StartExportTask ${wanted.name} got no answer, and RDS does not list the task (yet)`, {
-      cause: error,
-    })
+    throw lost
   }
 }
 

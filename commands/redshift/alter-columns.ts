@@ -1,9 +1,10 @@
 import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { changed } from '../postgres/changed.ts'
 import { type Alteration, alterations, KEPT, type TooLong } from './alterations.ts'
 import { type Column, readColumns } from './columns.ts'
-import { change, redshift } from './connection.ts'
+import { redshift } from './connection.ts'
 import { readErrors, readS3Log } from './errors.ts'
 import { latestFailed } from './failure.ts'
 import { readFileColumns } from './files.ts'
@@ -86,7 +87,7 @@ export const alterColumns = defineChange<typeof Params, Data>({
     const sql = await client.sql()
     for (const [i, alteration] of data.changes.entries()) {
       await ctx.step(stepOf(alteration), async () => {
-        if (!has(await readColumns(sql, data.table), alteration)) await change(sql, alteration.sql)
+        if (!has(await readColumns(sql, data.table), alteration)) await changed(sql, alteration.sql)
         return null
       })
       ctx.progress(i + 1, data.changes.length)

@@ -3,7 +3,7 @@ import { RedshiftClient } from '@aws-sdk/client-redshift'
 import { RedshiftDataClient } from '@aws-sdk/client-redshift-data'
 import pg from 'pg'
 import { z } from 'zod'
-import { defineConnection, Unanswered } from '../../src/domain/command.ts'
+import { defineConnection } from '../../src/domain/command.ts'
 import { awsClient, awsSettings } from '../aws/client.ts'
 import { Load } from './load.ts'
 
@@ -109,14 +109,4 @@ async function connect(settings: Settings, password: string): Promise<pg.Client>
     )
   }
   return client
-}
-
-/** Runs a statement that changes something. Throws Unanswered when the server's own word on it did not come. */
-export async function change(sql: pg.Client, text: string, values: unknown[] = []): Promise<pg.QueryResult> {
-  try {
-    return await sql.query(text, values)
-  } catch (error) {
-    if (error instanceof pg.DatabaseError) throw error
-    throw new Unanswered(`redshift: no answer to ${text.slice(0, 60)}`, { cause: error })
-  }
 }

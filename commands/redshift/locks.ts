@@ -1,7 +1,7 @@
 import type { Client } from 'pg'
+import { changed } from '../postgres/changed.ts'
 import type { Session } from '../postgres/sessions.ts'
 import { clean } from '../postgres/text.ts'
-import { change } from './connection.ts'
 import { utc } from './errors.ts'
 
 /** A session of Redshift, and the transaction it is in; `xid` is '' outside of one. */
@@ -140,7 +140,7 @@ export async function terminate(sql: Client, it: Identity): Promise<'signalled' 
   )
   const same = it.xid === '' ? transactions.length === 0 : transactions.some((t) => String(t.xid) === it.xid)
   if (!same) return 'left_alone'
-  const { rowCount } = await change(
+  const { rowCount } = await changed(
     sql,
     `select pg_terminate_backend(process) from stv_sessions
      where process = $1 and cast(starttime as varchar) = $2 and rtrim(user_name) = $3`,

@@ -3,6 +3,7 @@ import { ClusterNotFoundFault, InvalidClusterStateFault, RebootClusterCommand } 
 import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { findCluster, rebootedSince } from './cluster.ts'
 import { redshift } from './connection.ts'
 import { utc } from './errors.ts'
@@ -75,9 +76,11 @@ export const rebootCluster = defineChange<typeof Params, Data>({
     const { client, settings } = await ctx.connect(redshift, data.connection)
     await ctx.step('reboot', async () => {
       try {
-        await client.writes.send(new RebootClusterCommand({ ClusterIdentifier: data.cluster }), {
-          abortSignal: ctx.signal,
-        })
+        await answered(`RebootCluster ${data.cluster}`, ctx.signal, () =>
+          client.writes.send(new RebootClusterCommand({ ClusterIdentifier: data.cluster }), {
+            abortSignal: ctx.signal,
+          }),
+        )
       } catch (error) {
         if (!(error instanceof InvalidClusterStateFault || error instanceof ClusterNotFoundFault)) throw error
         throw new Refused(`AWS does not reboot ${data.cluster} now: ${error.message}`)

@@ -1,6 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { DeleteObjectsCommand, S3ServiceException } from '@aws-sdk/client-s3'
+import { Unanswered } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import type { Listed } from './listing.ts'
 import { head } from './objects.ts'
 
@@ -64,12 +66,14 @@ async function send(client: S3Client, bucket: string, batch: readonly Listed[], 
   const Objects = batch.map(({ key, etag }) => ({ Key: key, ETag: etag }))
   let errors: { Key?: string | undefined; Code?: string | undefined; Message?: string | undefined }[]
   try {
-    const done = await client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }), {
-      abortSignal: signal,
-    })
+    const done = await answered(`DeleteObjects ${bucket}`, signal, () =>
+      client.send(new DeleteObjectsCommand({ Bucket: bucket, Delete: { Objects, Quiet: true } }), {
+        abortSignal: signal,
+      }),
+    )
     errors = done.Errors ?? []
   } catch (error) {
-    if (!isSlowDown(error)) throw error
+    if (!isSlowDown(error instanceof Unanswered ? error.cause : error)) throw error
     return { again: [...batch], replaced: [] }
   }
   const again: Listed[] = []

@@ -1,6 +1,7 @@
 import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { type Check, type Finding, type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import type { Plan } from '../../src/domain/plan.ts'
+import { answered } from '../aws/answered.ts'
 import { isAllowed, s3 } from './connection.ts'
 import type { Quarantine } from './kept.ts'
 import { badLines, holdsBadLines, holdsOriginal, probeRewrite } from './kept.ts'
@@ -111,14 +112,9 @@ export async function runQuarantine(data: Quarantine, ctx: RunContext): Promise<
   const { bucket, key } = ref
   await ctx.step('copy', async () => {
     await assertUnchanged(client, ref, ctx.signal)
-    const copied = await client.send(
-      new CopyObjectCommand({
-        Bucket: bucket,
-        Key: copyKey,
-        CopySource: copySource(ref),
-        CopySourceIfMatch: ref.etag,
-      }),
-      { abortSignal: ctx.signal },
+    const to = { Bucket: bucket, Key: copyKey, CopySource: copySource(ref), CopySourceIfMatch: ref.etag }
+    const copied = await answered(`CopyObject ${copyKey}`, ctx.signal, () =>
+      client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal }),
     )
     return copied.CopyObjectResult?.ETag ?? ''
   })
@@ -126,7 +122,9 @@ export async function runQuarantine(data: Quarantine, ctx: RunContext): Promise<
     const Body = await badLines(client, ref, found.bad, ctx.signal)
     if (sha256(Body) !== found.badSha) throw new Error(`the bad lines of ${key} are not the planned ones`)
     const put = { Bucket: bucket, Key: badKey, Body, ContentType: 'text/plain; charset=utf-8' }
-    await client.send(new PutObjectCommand(put), { abortSignal: ctx.signal })
+    await answered(`PutObject ${badKey}`, ctx.signal, () =>
+      client.send(new PutObjectCommand(put), { abortSignal: ctx.signal }),
+    )
     return badKey
   })
   await ctx.step('rewrite', async () => {

@@ -2,6 +2,7 @@ import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { answered } from '../aws/answered.ts'
 import { MAX_PACKED, repacked, storedSha256, testArchive, testRepacked } from './archive.ts'
 import { isAllowed, s3 } from './connection.ts'
 import { counted, sizeOf } from './listing.ts'
@@ -113,7 +114,9 @@ export const repackArchive = defineChange({
     await ctx.step('copy', async () => {
       await assertUnchanged(client, ref, ctx.signal)
       const to = { Bucket: ref.bucket, Key: copyKey, CopySource: copySource(ref), CopySourceIfMatch: ref.etag }
-      await client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal })
+      await answered(`CopyObject ${copyKey}`, ctx.signal, () =>
+        client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal }),
+      )
       return copyKey
     })
     await ctx.step('repack', async () => {

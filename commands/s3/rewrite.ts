@@ -8,6 +8,7 @@ import {
   CreateMultipartUploadCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
+import { answered } from '../aws/answered.ts'
 import { isGzip, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { assertUnchanged, changed, head, isStatus, open } from './objects.ts'
@@ -90,14 +91,14 @@ export async function replace(
     )
     // For servers that ignore If-Match on a write.
     await assertUnchanged(client, ref, signal)
-    const done = await client.send(
-      new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts: parts }, IfMatch: ref.etag }),
-      { abortSignal: signal },
+    const complete = { ...upload, MultipartUpload: { Parts: parts }, IfMatch: ref.etag }
+    const done = await answered(`CompleteMultipartUpload ${Key}`, signal, () =>
+      client.send(new CompleteMultipartUploadCommand(complete), { abortSignal: signal }),
     )
     return done.ETag ?? ''
   } catch (error) {
     // The last request may have landed while its reply, or the reply to a second try, says otherwise.
-    const now = signal.aborted ? null : await head(client, ref, signal)
+    const now = signal.aborted ? null : await head(client, ref, signal).catch(() => null)
     if (isMadeFrom(now, ref)) return now?.ETag ?? ''
     // Without a signal: on abort too, the parts must go. If it fails, the bucket's lifecycle rule removes them.
     await client.send(new AbortMultipartUploadCommand(upload)).catch(() => undefined)

@@ -5,6 +5,7 @@ import { digest } from '../../../src/domain/plan.ts'
 import { startDynamo } from '../../../src/sandbox/targets/dynamodb.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
+import { breakingWire } from '../wire.ts'
 
 const index = {
   AttributeDefinitions: [
@@ -24,18 +25,17 @@ const index = {
 describe('the capacity of a DynamoDB table', () => {
   let dynamo: Awaited<ReturnType<typeof startDynamo>>
   let world: World
-  const names = ['events', 'demand', 'indexed', 'raced', 'busy', 'probed', 'aborted', 'gone', 'stolen']
+  const names = ['events', 'demand', 'indexed', 'raced', 'busy', 'probed', 'aborted', 'gone', 'stolen', 'lost']
 
-  beforeAll(async () => {
-    dynamo = await startDynamo(150)
-    world = createWorld({
+  const worldAt = (endpoint: string) =>
+    createWorld({
       secrets: { K: 'local' },
       connections: {
         store: {
           kind: 'dynamodb',
           settings: {
             region: 'us-east-1',
-            endpoint: dynamo.endpoint,
+            endpoint,
             accessKeyIdFrom: 'K',
             secretAccessKeyFrom: 'K',
             pollSeconds: 0.02,
@@ -44,11 +44,15 @@ describe('the capacity of a DynamoDB table', () => {
         },
       },
     })
+
+  beforeAll(async () => {
+    dynamo = await startDynamo(150)
+    world = worldAt(dynamo.endpoint)
     await Promise.all([
       dynamo.create('events', 10, 20),
       dynamo.create('demand', 0, 0, { BillingMode: 'PAY_PER_REQUEST' }),
       dynamo.create('indexed', 10, 20, index),
-      ...['raced', 'busy', 'probed', 'aborted', 'stolen'].map((name) => dynamo.create(name, 10, 20)),
+      ...['raced', 'busy', 'probed', 'aborted', 'stolen', 'lost'].map((name) => dynamo.create(name, 10, 20)),
     ])
   })
   afterAll(async () => {
@@ -161,6 +165,20 @@ describe('the capacity of a DynamoDB table', () => {
       '95 write',
     )
     expect(await landed('update')).toBe('cannot_tell')
+  })
+
+  it('calls a change unanswered that is on its way when the connection breaks', async () => {
+    const wire = await breakingWire(Number(new URL(dynamo.endpoint).port), /UpdateTable/)
+    const far = worldAt(`http://127.0.0.1:${wire.port}`)
+    try {
+      const proposed = await propose(setCapacity, { connection: 'store', table: 'lost', write: '90' }, far.read())
+      await expect(setCapacity.run(proposed, far.run(proposed).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+      expect(wire.broken()).toBeGreaterThan(0)
+      expect((await setCapacity.probe(proposed, 'update', world.read())).landed).toBe('no')
+    } finally {
+      await far.close()
+      await wire.close()
+    }
   })
 
   it('stops waiting on abort', async () => {

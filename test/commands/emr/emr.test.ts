@@ -77,7 +77,7 @@ describe('EMR', () => {
   it('knows after a lost reply that the steps were cancelled', async () => {
     const plan = await propose(cancelSteps, { ...at, steps: 's-2' }, world.read())
     emr.lose('CancelSteps')
-    await expect(cancelSteps.run(plan, world.run(plan).ctx)).rejects.toThrow()
+    await expect(cancelSteps.run(plan, world.run(plan).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
     expect((await cancelSteps.probe(plan, 'cancel', world.read())).landed).toBe('yes')
     expect(emr.sent('CancelSteps')).toHaveLength(1)
   })

@@ -6,6 +6,7 @@ import { terminateSessions } from '../../../commands/postgres/terminate-sessions
 import { type Evidence, type ReadCommand, Refused } from '../../../src/domain/command.ts'
 import { type PostgresServer, startPostgres } from '../../../src/sandbox/targets/postgres.ts'
 import { createWorld, propose, type World } from '../context.ts'
+import { breakingWire } from '../wire.ts'
 import { pidOf, until } from './sessions.ts'
 
 let server: PostgresServer
@@ -135,6 +136,30 @@ describe('postgres.cancel-query', () => {
     expect(await cancelQuery.probe(made, `cancel-${pid}`, world.read())).toMatchObject({ landed: 'yes' })
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
+
+  it.each([
+    ['cancel', cancelQuery, 'pid', /pg_cancel_backend/],
+    ['terminate', terminateSessions, 'pids', /pg_terminate_backend/],
+  ] as const)(
+    'calls it unanswered to %s when the connection breaks before the answer',
+    async (verb, command, name, at) => {
+      const { pid } = await heavy()
+      const wire = await breakingWire(Number(server.settings.port), at)
+      const far = createWorld({
+        connections: { restored: { kind: 'postgres', settings: { ...server.settings, port: wire.port } } },
+        secrets: server.secrets,
+      })
+      try {
+        const made = await propose(command, { connection: 'restored', [name]: String(pid) }, far.read())
+        await expect(command.run(made, far.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+        expect(wire.broken()).toBe(1)
+        expect(await command.probe(made, `${verb}-${pid}`, world.read())).toMatchObject({ landed: 'no' })
+      } finally {
+        await far.close()
+        await wire.close()
+      }
+    },
+  )
 
   it('leaves the next query of the same session alone', async () => {
     const first = await heavy()

@@ -6,6 +6,7 @@ import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
 import type { Task } from './server.ts'
 import { startRds } from './server.ts'
+import { Fault } from './wire.ts'
 
 const ROLE = 'arn:aws:iam::123456789012:role/export'
 const ARN = 'arn:aws:rds:us-east-1:123456789012'
@@ -209,6 +210,16 @@ describe('RDS exports to S3', () => {
       expect(await run(proposed)).toContain(`The export ${NAME} is STARTING`)
       expect(rds.sent('StartExportTask')).toHaveLength(1)
       expect(rds.tasks).toHaveLength(1)
+    })
+
+    it('calls a start unanswered that RDS broke down over and does not list', async () => {
+      const proposed = await plan()
+      rds.on((form) => {
+        if (form.get('Action') === 'StartExportTask') throw new Fault('InternalFailure', 'try later', 500)
+      })
+      expect(await run(proposed)).toMatch(/^Unanswered: StartExportTask/)
+      expect((await startExport.probe(proposed, 'start', world.read())).landed).toBe('no')
+      expect(rds.sent('StartExportTask')).toHaveLength(1)
     })
 
     it('finds its own export when the step is done once more', async () => {

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { alterColumns } from '../../../commands/redshift/alter-columns.ts'
@@ -12,6 +10,7 @@ import type { ChangeCommand, Command, ReadCommand } from '../../../src/domain/co
 import { Refused } from '../../../src/domain/command.ts'
 import { digest } from '../../../src/domain/plan.ts'
 import { createWorld, propose, type World } from '../context.ts'
+import { breakingWire } from '../wire.ts'
 import { copyInto } from './copy.ts'
 import { startRedshift } from './server.ts'
 import { startWarehouse, type Warehouse } from './warehouse.ts'
@@ -474,21 +473,9 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
 
   it('calls a statement unanswered whose connection breaks before the answer', async () => {
     const settings = warehouse.connection(aws.endpoint, { loads: LOADS })
-    const wire = createServer((near) => {
-      const far = connect(warehouse.port, '127.0.0.1')
-      // Once the statement is on its way, nobody answers any more.
-      near.on('data', (part) => (part.includes('ADD COLUMN') ? near.destroy() : far.write(part)))
-      far.on('data', (part) => near.write(part))
-      for (const [one, other] of [
-        [near, far],
-        [far, near],
-      ] as const)
-        one.on('close', () => other.destroy()).on('error', () => {})
-    }).listen(0, '127.0.0.1')
-    await once(wire, 'listening')
-    const { port } = wire.address() as AddressInfo
+    const wire = await breakingWire(warehouse.port, /ADD COLUMN/)
     const far = createWorld({
-      connections: { warehouse: { kind: 'redshift', settings: { ...settings, port } } },
+      connections: { warehouse: { kind: 'redshift', settings: { ...settings, port: wire.port } } },
       secrets: warehouse.secrets,
     })
     try {
@@ -497,8 +484,7 @@ describe('redshift.table-columns and redshift.alter-columns', () => {
       await expect(alterColumns.run(made, far.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
     } finally {
       await far.close()
-      wire.close()
-      await once(wire, 'close')
+      await wire.close()
     }
   })
 })

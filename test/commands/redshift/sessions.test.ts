@@ -247,7 +247,7 @@ describe('redshift.reboot-cluster', () => {
     const made = await at()
     const before = aws.sent('RebootCluster')
     aws.lose('RebootCluster')
-    await expect(rebootCluster.run(made, world.run(made).ctx)).rejects.toThrow()
+    await expect(rebootCluster.run(made, world.run(made).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
     expect(aws.sent('RebootCluster') - before).toBe(1)
     expect(await rebootCluster.probe(made, 'reboot', world.read())).toMatchObject({ landed: 'yes' })
   })

@@ -19,7 +19,7 @@ export async function startBucket() {
   const deletes: { at: number; keys: string[] }[] = []
   let slow = { whole: 0, key: (_key: string) => false }
   let before: (() => void) | undefined
-  let lose = false
+  let lose = 0
 
   const server = createServer(async (request, reply) => {
     let body = ''
@@ -77,8 +77,8 @@ export async function startBucket() {
       if (!code) objects.delete(k)
       return code ? [`<Error><Key>${xml(k)}</Key><Code>${code}</Code><Message>${code}</Message></Error>`] : []
     })
-    if (lose) {
-      lose = false
+    if (lose > 0) {
+      lose -= 1
       request.socket.destroy()
       return
     }
@@ -100,16 +100,16 @@ export async function startBucket() {
     on(what: typeof before) {
       before = what
     },
-    /** The next delete is done, and its reply never comes. */
-    loseNextReply() {
-      lose = true
+    /** The next deletes are done, and their replies never come. */
+    loseReplies(count: number) {
+      lose = count
     },
     reset() {
       objects.clear()
       deletes.length = 0
       slow = { whole: 0, key: () => false }
       before = undefined
-      lose = false
+      lose = 0
     },
     async close() {
       server.closeAllConnections()

@@ -217,9 +217,18 @@ describe('folders of S3', () => {
     it('takes a request whose reply was lost for done', async () => {
       fill(3)
       const proposed = await plan()
-      bucket.loseNextReply()
+      bucket.loseReplies(1)
       expect(await deletePrefix.run(proposed, world.run(proposed).ctx)).toContain('3 objects')
       expect(bucket.objects.size).toBe(0)
+    })
+
+    it('calls a delete unanswered when no try of it got a reply', async () => {
+      fill(3)
+      const proposed = await plan()
+      bucket.loseReplies(3)
+      const run = deletePrefix.run(proposed, world.run(proposed).ctx)
+      await expect(run).rejects.toMatchObject({ name: 'Unanswered' })
+      expect((await deletePrefix.probe(proposed, 'delete', world.read())).landed).toBe('yes')
     })
 
     it('deletes nothing when the folder or its owner has moved since the plan', async () => {

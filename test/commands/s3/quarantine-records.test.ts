@@ -7,6 +7,7 @@ import { digest } from '../../../src/domain/plan.ts'
 import { startS3 } from '../../../src/sandbox/targets/s3.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
+import { breakingWire } from '../wire.ts'
 
 const good = (n: number) => Array.from({ length: n }, (_, i) => JSON.stringify({ id: i, note: 'ok' }))
 
@@ -34,19 +35,23 @@ describe('s3.quarantine-records', () => {
   let s3: Awaited<ReturnType<typeof startS3>>
   let world: World
 
-  beforeAll(async () => {
-    s3 = await startS3('lake')
+  const worldAt = (endpoint: string) => {
     const settings = {
       region: 'us-east-1',
-      endpoint: s3.endpoint,
+      endpoint,
       forcePathStyle: true,
       accessKeyIdFrom: 'K',
       secretAccessKeyFrom: 'K',
     }
-    world = createWorld({
+    return createWorld({
       secrets: { K: 'S3RVER' },
       connections: { lake: { kind: 's3', settings: { ...settings, buckets: ['lake/events', 'lake/quarantine'] } } },
     })
+  }
+
+  beforeAll(async () => {
+    s3 = await startS3('lake')
+    world = worldAt(s3.endpoint)
   })
   afterAll(async () => {
     await world.close()
@@ -256,6 +261,26 @@ describe('s3.quarantine-records', () => {
     })
     expect(await quarantineRecords.run(proposed, losing)).toMatch(/^1 malformed line is set aside/)
     expect((await quarantineRecords.verify(proposed, world.read())).every((c) => c.ok)).toBe(true)
+  })
+
+  it.each([
+    ['copy', /^PUT \/lake\/quarantine\/.*x-amz-copy-source/s],
+    ['set-aside', /^PUT \/lake\/quarantine\/(?!.*x-amz-copy-source)/s],
+    ['rewrite', /^POST \/lake\/events\/\S*\?\S*uploadId=/],
+  ])('calls the step "%s" unanswered when its connection breaks', async (step, at) => {
+    const key = `events/cut/${step}.json.gz`
+    await broken(key)
+    const wire = await breakingWire(Number(new URL(s3.endpoint).port), at)
+    const far = worldAt(`http://127.0.0.1:${wire.port}`)
+    try {
+      const proposed = await plan(key)
+      await expect(quarantineRecords.run(proposed, far.run(proposed).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+      expect(wire.broken()).toBeGreaterThan(0)
+      expect((await quarantineRecords.probe(proposed, step, world.read())).landed).toBe('no')
+    } finally {
+      await far.close()
+      await wire.close()
+    }
   })
 
   it('stops on abort and leaves the object as it was', async () => {
