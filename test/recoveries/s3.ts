@@ -68,6 +68,12 @@ const must = (holds: boolean | undefined, what: string) => {
   if (!holds) throw new Error(what)
 }
 
+/** Throws unless Airflow works on that run again. */
+function goesOn({ airflow: { state } }: Lake, run: string): void {
+  const found = state.runs.find((r) => r.run === run)?.state
+  must(found === 'queued' || found === 'running', `the run ${run} is ${found}`)
+}
+
 const PLACE = { connection: 'lake', bucket: 'lake', airflow: 'jobs' }
 
 /** What the row's folder holds, and a neighbour whose name begins the same. */
@@ -88,7 +94,49 @@ const VENDOR = gzipSync(
   ),
 )
 
+const CLICKS = 'events/clicks/1.json.gz'
+
 export const S3_ROWS: readonly Row[] = [
+  {
+    id: 'A6',
+    failure: 'Malformed JSON in one of the .json.gz files of an event',
+    playbook: 's3/malformed-json',
+    peer: PEER,
+    async begin() {
+      const lake = await startLake()
+      const labels = { alertname: 'ParserMalformedJson', ...PLACE, prefix: 'events/clicks/', key: CLICKS }
+      const events = Array.from({ length: 40 }, (_, id) => JSON.stringify({ id }))
+      return {
+        ...lake,
+        async alert() {
+          await lake.s3.putLines(CLICKS, events.with(23, '{"id":23,"pa'))
+          failed(lake.airflow.state, 'parse', 'p1')
+          return { labels: { ...labels, dag: 'parse', run: 'p1' } }
+        },
+        async recover(desk, id) {
+          await desk.approve(id)
+          await desk.ask(id, 'start-the-parser-again')
+          await desk.approve(id)
+        },
+        async mended() {
+          const now = gunzipSync(await lake.s3.bytes(CLICKS))
+            .toString()
+            .trim()
+            .split('\n')
+          must(now.join() === events.toSpliced(23, 1).join(), `the file has ${now.length} lines`)
+          must(
+            (await lake.s3.keys()).some((k) => k?.endsWith('.original.gz')),
+            'the original is not kept',
+          )
+          goesOn(lake, 'p1')
+        },
+        guard: {
+          arrange: (desk) => desk.fire({ labels: { ...labels, bucket: 'secrets' } }),
+          says: /secrets/,
+        },
+      }
+    },
+  },
   {
     id: 'A8',
     failure: 'A compaction fails on S3 deletes (SlowDown), small files pile up, and parsers fail',
@@ -157,7 +205,15 @@ export const S3_ROWS: readonly Row[] = [
           failed(lake.airflow.state, 'parse', 'p1')
           return { labels: { ...labels, run: 'p1' } }
         },
-        mended: () => lake.holds('tmp/parse-2/run-1/part-0'),
+        async recover(desk, id) {
+          await desk.approve(id)
+          await desk.ask(id, 'run-what-failed-again')
+          await desk.approve(id)
+        },
+        async mended() {
+          await lake.holds('tmp/parse-2/run-1/part-0')
+          goesOn(lake, 'p1')
+        },
         guard: {
           async arrange(desk) {
             await leftovers(lake, 'parse')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Breakage, breakLake, breakLedger, breakWarehouse } from '../../src/sandbox/breakages.ts'
+import { type Breakage, breakLedger, breakWarehouse } from '../../src/sandbox/breakages.ts'
 import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
 import { startRds } from '../commands/rds/server.ts'
 import { AIRFLOW_ROWS } from './airflow.ts'
@@ -145,26 +145,6 @@ async function asked(labels: Record<string, string>, path: string, answer: objec
 
 /** To add a row is one entry here. */
 const OWN: readonly Row[] = [
-  {
-    id: 'A6',
-    failure: 'Malformed JSON in one of the .json.gz files of an event',
-    playbook: 's3/malformed-json',
-    peer: 's3rver',
-    begin: () =>
-      demo(breakLake, (rows) => rows.every(([file, , bad]) => bad === '0' || file!.startsWith('quarantine/')), {
-        arrange: async (desk) =>
-          desk.fire({
-            labels: {
-              alertname: 'ParserMalformedJson',
-              connection: 'lake',
-              bucket: 'secrets',
-              prefix: 'x/',
-              key: 'x/a.json.gz',
-            },
-          }),
-        says: /secrets/,
-      }),
-  },
   {
     id: 'B2',
     failure: 'ExportTaskAlreadyExists on StartExportTask',
