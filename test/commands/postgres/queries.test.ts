@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import type pg from 'pg'
 import { cancelQuery } from '../../../commands/postgres/cancel-query.ts'
+import { changed } from '../../../commands/postgres/changed.ts'
 import { longestQueries } from '../../../commands/postgres/longest-queries.ts'
 import { terminateSessions } from '../../../commands/postgres/terminate-sessions.ts'
 import { type Evidence, type ReadCommand, Refused } from '../../../src/domain/command.ts'
@@ -160,6 +161,18 @@ describe('postgres.cancel-query', () => {
       }
     },
   )
+
+  it('calls a statement unanswered that the server ended with its session, and passes its other errors on', async () => {
+    const client = await server.session('app')
+    client.on('error', () => {})
+    await expect(changed(client, 'select 1 / 0')).rejects.toMatchObject({ name: 'error', code: '22012' })
+    const lost = changed(client, 'select pg_sleep(600)').catch((error: Error) => error)
+    await until(server, `(select state from pg_stat_activity where pid = ${pidOf(client)}) = 'active'`)
+    const admin = await server.session('postgres')
+    await admin.query('select pg_terminate_backend($1, 5000)', [pidOf(client)])
+    await admin.end()
+    expect(await lost).toMatchObject({ name: 'Unanswered', cause: { code: '57P01' } })
+  })
 
   it('leaves the next query of the same session alone', async () => {
     const first = await heavy()
