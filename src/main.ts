@@ -15,7 +15,7 @@ import { formatFaults } from './markdown/fault.ts'
 import { loadPlaybooks } from './markdown/load.ts'
 import { matchesWhole } from './markdown/regex.ts'
 import { createFreezer } from './pipeline/freezer.ts'
-import { connectPatient, connectRedis, durabilityFaults } from './redis/connect.ts'
+import { clockOf, connectPatient, connectRedis, durabilityFaults } from './redis/connect.ts'
 import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { versioned } from './registry.ts'
@@ -139,10 +139,11 @@ async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason:
   const address = redisAddress(config, createSecrets(process.env, []).secret)
   const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
-    const journal = createJournal({ redis, subscriber, clock: Date.now })
+    const clock = await clockOf(redis, Date.now)
+    const journal = createJournal({ redis, subscriber, clock })
     const freezer = createFreezer({
       journal,
-      clock: Date.now,
+      clock,
       ids: randomUUID,
       policy: config.policy,
       incidentId,
@@ -169,11 +170,12 @@ async function approve(configFile: string, [id, proposal]: readonly string[], gi
   const address = redisAddress(config, createSecrets(process.env, []).secret)
   const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
-    const journal = createJournal({ redis, subscriber, clock: Date.now })
+    const clock = await clockOf(redis, Date.now)
+    const journal = createJournal({ redis, subscriber, clock })
     const terminal = createTerminal({
       journal,
       policy: config.policy,
-      clock: Date.now,
+      clock,
       ids: randomUUID,
       incidentId,
       ordinal,

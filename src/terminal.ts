@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto'
 import { decideAtTerminal } from './domain/decide.ts'
 import { BREAK_GLASS, signDecision } from './domain/grant.ts'
 import { proposalOf, stepOf } from './domain/incident.ts'
-import { shortDigest } from './domain/plan.ts'
+import { digest, shortDigest } from './domain/plan.ts'
 import type { Policy } from './domain/policy.ts'
 import type { Answer, Clock, Journal } from './domain/ports.ts'
 import { sentence } from './domain/reason.ts'
@@ -47,6 +47,8 @@ export function createTerminal(deps: {
       const proposal = incident && proposalOf(incident, proposalId)
       if (!incident || !proposal) return [sentence('no_such_proposal')]
       if (proposal.status !== 'open' || !proposal.subject || !proposal.digest) return [sentence('not_open')]
+      // What is typed covers what is shown, whoever may have written to Redis.
+      if (digest(proposal.subject) !== proposal.digest) return [sentence('digest_changed')]
       const found = Object.values(incident.evidence).flatMap((e) =>
         e.result?.status === 'gathered' ? [`${stepOf(incident, e.step)?.title}: ${e.result.evidence.summary}`] : [],
       )
@@ -64,13 +66,13 @@ export function createTerminal(deps: {
     ): Promise<Answer> {
       if (await freezer.state()) return { ok: false, reason: 'frozen' }
       const known = await journal.load(intent.incident)
-      const digest = (known && proposalOf(known, intent.proposal)?.digest) ?? ''
-      if (intent.digest !== digest && intent.digest !== shortDigest(digest))
+      const current = (known && proposalOf(known, intent.proposal)?.digest) ?? ''
+      if (intent.digest !== current && intent.digest !== shortDigest(current))
         return { ok: false, reason: 'digest_changed' }
       const { incident, proposal, user, name, reason } = intent
       const at = new Date(clock()).toISOString()
       const decision = signDecision(
-        { incident, proposal, digest, verdict: 'approve', user, name, via: [BREAK_GLASS], reason, at },
+        { incident, proposal, digest: current, verdict: 'approve', user, name, via: [BREAK_GLASS], reason, at },
         intent.privateKey,
       )
       const stored = await transact(deps, incident, (i) => decideAtTerminal(i, decision, policy))

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { BREAK_GLASS } from '../src/domain/grant.ts'
+import { digest } from '../src/domain/plan.ts'
 import { sentence } from '../src/domain/reason.ts'
+import { clockOf } from '../src/redis/connect.ts'
 import { ada, atTerminal, type Bench, createBench, sam } from './pipeline/bench.ts'
 import { startRedis } from './redis/server.ts'
 
@@ -78,6 +80,28 @@ describe('an approval at a terminal', () => {
     await w.botTick()
     await w.runner('w1').run(id, 'p1')
     expect([w.lamp.on, (await w.state(id)).note]).toEqual([0, sentence('frozen_since')])
+  })
+
+  it('is by the clock of Redis, whatever the one of the terminal says', async () => {
+    const clock = await clockOf(w.client, () => Date.now() - 300_000)
+    expect(Math.abs(clock() - Date.now())).toBeLessThan(10_000)
+  })
+
+  it('is shown no plan that is not the one of the digest', async () => {
+    const { version } = (await w.journal.load(id))!
+    const { subject, digest } = await w.state(id)
+    const other = { ...subject!, environment: 'staging' }
+    const made = { type: 'plan.made', proposal: 'p1', subject: other, digest: digest! } as const
+    await w.journal.append(id, version, 'forged', [made])
+    expect(await w.terminal.show(id, 'p1')).toEqual([sentence('digest_changed')])
+  })
+
+  it('is shown which freeze window the plan overrides', async () => {
+    const { version } = (await w.journal.load(id))!
+    const subject = { ...(await w.state(id)).subject!, override: 'the sale' }
+    const made = { type: 'plan.made', proposal: 'p1', subject, digest: digest(subject) } as const
+    await w.journal.append(id, version, 'made', [made])
+    expect((await w.terminal.show(id, 'p1')).join('\n')).toContain('overrides    the freeze window “the sale”')
   })
 
   it('lists what is open, and shows a plan with what to type', async () => {

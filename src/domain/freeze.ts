@@ -22,7 +22,9 @@ export const isFreeze = (incident: Pick<Incident, 'group'>): boolean => incident
 export function lastFreezeOf(latest: Incident | null): Freeze | null {
   if (!latest || !isFreeze(latest)) return null
   const { by = 'somebody', reason = '' } = Object.values(latest.alerts)[0]?.labels ?? {}
-  return { by, reason, since: latest.openedAt, until: latest.resolvedAt }
+  const { openedAt: since, resolvedAt } = latest
+  // Lifted by the clock of another machine, which may be behind: it was not lifted before it stood.
+  return { by, reason, since, until: resolvedAt !== null && resolvedAt < since ? since : resolvedAt }
 }
 
 /** The freeze that stands; null if none does. */

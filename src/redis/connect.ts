@@ -1,4 +1,5 @@
 import { Cluster, Redis, type RedisOptions } from 'ioredis'
+import type { Clock } from '../domain/ports.ts'
 
 /** One Redis, one that Sentinel watches over, or a Redis Cluster. */
 export type Store = Redis | Cluster
@@ -68,6 +69,13 @@ export function connectRedis(address: Address, onError: (error: Error) => void):
 export function connectPatient(address: Address, onError: (error: Error) => void): Store {
   const store = open(address, { maxRetriesPerRequest: null, connectTimeout: 2000 }, false)
   return store.on('error', onError)
+}
+
+/** The clock of Redis, for a terminal: nobody keeps the clock of a laptop, and a freeze is compared with approvals by time. */
+export async function clockOf(store: Store, own: Clock): Promise<Clock> {
+  const [seconds, microseconds] = (await store.time()) as [number, number]
+  const ahead = own() - (seconds * 1000 + Math.floor(microseconds / 1000))
+  return () => own() - ahead
 }
 
 /** Why this Redis must not hold the journal: one sentence a fault, with its remedy. Empty when it may. */

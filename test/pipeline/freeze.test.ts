@@ -52,6 +52,17 @@ describe('a freeze', () => {
     expect(await w.free()).toBe(true)
   })
 
+  it('lets nothing start that was approved before, also when the clock that lifted it is behind', async () => {
+    await w.decide(id)
+    w.time.offset += 1
+    await w.freezer.freeze(why)
+    w.time.offset -= 60_000
+    await w.freezer.thaw(why)
+    w.time.offset += 60_000
+    await w.runner('w1').run(id, 'p1')
+    expect([w.lamp.on, (await w.state(id)).note]).toEqual([0, sentence('frozen_since')])
+  })
+
   it('stops a run before its next step, and says who froze and why', async () => {
     const reached = Promise.withResolvers<void>()
     const go = Promise.withResolvers<void>()
