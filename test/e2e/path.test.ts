@@ -2,6 +2,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from '@jest/globals'
+import { startCluster } from '../redis/cluster.ts'
 import { startLamps } from './lamps.ts'
 import { ADA, GUS, OLF, ONA, SAM, startWorld } from './world.ts'
 
@@ -377,6 +378,30 @@ describe('with Slack down, a person at a terminal', () => {
     await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'), 40_000)
     expect(w.effects('kitchen')).toBe(1)
   })
+})
+
+describe('on a Redis Cluster', () => {
+  it('the whole path is the same', async () => {
+    const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
+    const cluster = await startCluster(durable)
+    const house = await begin({
+      settings: { redis: { cluster: { nodes: cluster.ports.map((p) => `127.0.0.1:${p}`) } } },
+    })
+    try {
+      const incidents = [await house.fire('kitchen'), await house.fire('hall')]
+      for (const incident of incidents) {
+        await house.approve(incident)
+        await house.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'))
+      }
+      expect([house.effects('kitchen'), house.effects('hall')]).toEqual([1, 1])
+      expect(await house.typesOf(incidents[0]!)).toContain('run.finished')
+      expect(await house.keyturn('journal', 'verify')).toMatchObject({ code: 0 })
+      expect(await house.connect().keys('keyturn:*')).toEqual([])
+    } finally {
+      await house.end()
+      await cluster.stop()
+    }
+  }, 120_000)
 })
 
 describe('a Redis that was emptied', () => {

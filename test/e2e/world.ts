@@ -39,6 +39,8 @@ type Options = {
   /** Added to the environment of the bot and of the worker. */
   secrets?: { bot?: Record<string, string>; worker?: Record<string, string> }
   rateLimit?: boolean
+  /** Added to keyturn.yaml. */
+  settings?: Record<string, unknown>
   /** As the users of docs/redis.acl instead of one that may do everything. */
   acl?: boolean
   /** Of Slack; the default one if not given. */
@@ -169,6 +171,7 @@ export async function startWorld(options: Options) {
         playbooks: { directory: join(folder, 'playbooks') },
         sources: { alertmanager: { kind: 'alertmanager', auth: { bearerFrom: 'ALERTS_TOKEN' } } },
         connections: options.connections,
+        ...options.settings,
         policy: {
           approvers: { 'data-oncall': { users: [ADA, SAM, ONA, GUS, OLF] } },
           defaultApprovers: ['data-oncall'],
