@@ -102,6 +102,23 @@ export async function createDesk(
     for (const p of (await journal.load(id))!.proposals)
       if (p.status === 'planning') await createPropose(bench)(id, p.id, true)
   }
+  /** As many approvers as it takes say yes to the last proposal. */
+  async function agree(id: string): Promise<string> {
+    const proposal = (await incidentOf(id)).proposals.at(-1)!
+    for (const approver of APPROVERS) {
+      const { status, digest } = proposalOf(await incidentOf(id), proposal.id)!
+      if (status === 'open')
+        await handlers.decide({
+          incident: id,
+          proposal: proposal.id,
+          digest: digest!,
+          verdict: 'approve',
+          reason: 'go on',
+          person: approver,
+        })
+    }
+    return proposal.id
+  }
   const incidentOf = async (id: string) => (await journal.load(id))!
 
   return {
@@ -150,20 +167,44 @@ export async function createDesk(
     },
     /** As many approvers as it takes say yes, and a worker runs it. */
     async approve(id: string): Promise<void> {
-      const proposal = (await incidentOf(id)).proposals.at(-1)!
-      for (const approver of APPROVERS) {
-        const { status, digest } = proposalOf(await incidentOf(id), proposal.id)!
-        if (status === 'open')
-          await handlers.decide({
-            incident: id,
-            proposal: proposal.id,
-            digest: digest!,
-            verdict: 'approve',
-            reason: 'go on',
-            person: approver,
-          })
+      await runner.run(id, await agree(id))
+    },
+    /** As above, but the worker dies as soon as its first step has landed; another one looks what became of it. */
+    async approveAndLose(id: string): Promise<void> {
+      const proposal = await agree(id)
+      let dead = false
+      const alive =
+        <A extends unknown[], R>(call: (...args: A) => Promise<R>) =>
+        async (...args: A): Promise<R> => {
+          if (dead) throw new Error('this worker is dead')
+          return call(...args)
+        }
+      const dying: typeof journal = {
+        ...journal,
+        load: alive(journal.load),
+        append: alive(async (incident, version, op, events) => {
+          dead = events.some((e) => e.type === 'step.done')
+          if (dead) throw new Error('this worker is dead')
+          return journal.append(incident, version, op, events)
+        }),
       }
-      await runner.run(id, proposal.id)
+      const mute = { ...pulse, beat: async () => {} }
+      const worker = createRun({
+        ...bench,
+        journal: dying,
+        pulse: mute,
+        publicKey: keys.publicKey,
+        worker: 'w1',
+        onError: () => {},
+      })
+      await worker.run(id, proposal).catch(() => {})
+      if (!dead) throw new Error(`no step landed: ${JSON.stringify(proposalOf(await incidentOf(id), proposal)?.run)}`)
+      await createRun({ ...bench, publicKey: keys.publicKey, worker: 'w2', onError }).probe(id, proposal)
+    },
+    /** Whether somebody else could change what this proposal changes. */
+    async isFree(id: string): Promise<boolean> {
+      const targets = (await incidentOf(id)).proposals.at(-1)!.subject!.plan.targets.map((t) => t.id)
+      return (await locks.acquire(targets, { incident: incidentId('another', 1), proposal: 'p1' })).ok
     },
     /** The thread, every message of it as Slack takes it. */
     async thread(id: string): Promise<string> {
