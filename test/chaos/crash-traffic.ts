@@ -67,9 +67,8 @@ export function createTraffic(w: World, onError: (error: unknown) => void) {
     freezes: freezes as readonly (typeof freezes)[number][],
     /** What is not accepted yet. */
     open: () => [...going].map(() => 'something is not accepted'),
-    /** The next room's lamp goes off. */
-    fire() {
-      const mind = MINDS[rooms % MINDS.length]!
+    /** The next room's lamp goes off; `mind` is what becomes of it, its turn if not given. */
+    fire(mind = MINDS[rooms % MINDS.length]!) {
       const room = `${mind === 'rival' ? 'approve' : mind}-${rooms}`
       rooms += 1
       const house = rooms % HOUSES
