@@ -9,6 +9,7 @@ import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
 import { audit, readJournals } from './audit.ts'
 import { type Config, formatConfigFaults, neededVariables, parseConfig, redisAddress } from './config.ts'
 import type { Entry } from './domain/event.ts'
+import type { Clock, Journal } from './domain/ports.ts'
 import { sentence } from './domain/reason.ts'
 import { createLog } from './log.ts'
 import { formatFaults } from './markdown/fault.ts'
@@ -133,87 +134,63 @@ function printKeys(): void {
   )
 }
 
-/** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
-async function toggleFreeze(verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> {
+/** Lends the journal and the time, both from Redis, to a word at a terminal. */
+async function atTerminal<T>(
+  configFile: string,
+  work: (lent: { config: Config; journal: Journal; clock: Clock }) => Promise<T>,
+): Promise<T> {
   const config = await readConfig(configFile)
   const address = redisAddress(config, createSecrets(process.env, []).secret)
   const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
     const clock = await clockOf(redis, Date.now)
-    const journal = createJournal({ redis, subscriber, clock })
-    const freezer = createFreezer({
-      journal,
-      clock,
-      ids: randomUUID,
-      policy: config.policy,
-      incidentId,
-      ordinal,
-    })
+    return await work({ config, journal: createJournal({ redis, subscriber, clock }), clock })
+  } finally {
+    redis.disconnect()
+    subscriber.disconnect()
+  }
+}
+
+/** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
+const toggleFreeze = (verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> =>
+  atTerminal(configFile, async ({ config: { policy }, journal, clock }) => {
+    const freezer = createFreezer({ journal, clock, ids: randomUUID, policy, incidentId, ordinal })
     const done = await freezer[verb]({ by: `${userInfo().username} at a terminal`, reason, person: null })
     if (!done.ok)
       throw new Fault(
         done.reason === 'reason_required' ? `Say why: keyturn ${verb} --reason "…"` : sentence(done.reason),
       )
-    process.stdout.write(verb === 'freeze' ? 'Frozen.\n' : 'The freeze is lifted.\n')
-  } finally {
-    redis.disconnect()
-    subscriber.disconnect()
-  }
-}
+    say([verb === 'freeze' ? 'Frozen.' : 'The freeze is lifted.'])
+  })
 
 /**
  * Approves without Slack, with the key that the policy has for this person: without a digest it shows the plan and what to
  * type, without a proposal what is open.
  */
-async function approve(configFile: string, [id, proposal]: readonly string[], given: Approval): Promise<void> {
-  const config = await readConfig(configFile)
-  const address = redisAddress(config, createSecrets(process.env, []).secret)
-  const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
-  try {
-    const clock = await clockOf(redis, Date.now)
-    const journal = createJournal({ redis, subscriber, clock })
-    const terminal = createTerminal({
-      journal,
-      policy: config.policy,
-      clock,
-      ids: randomUUID,
-      incidentId,
-      ordinal,
-    })
+const approve = (configFile: string, [id, proposal]: readonly string[], given: Approval): Promise<void> =>
+  atTerminal(configFile, async ({ config: { policy, keys }, journal, clock }) => {
+    const terminal = createTerminal({ journal, policy, clock, ids: randomUUID, incidentId, ordinal })
     if (!id || !proposal) return say(await terminal.open())
     if (!given.digest) return say(await terminal.show(id, proposal))
-    const { breakGlassKeyFrom: variable } = config.keys
-    const key = process.env[variable]
-    if (!key) throw new Fault(`${configFile}: keys.breakGlassKeyFrom: set the environment variable ${variable}`)
+    const key = process.env[keys.breakGlassKeyFrom]
+    if (!key)
+      throw new Fault(`${configFile}: keys.breakGlassKeyFrom: set the environment variable ${keys.breakGlassKeyFrom}`)
     const privateKey = createPrivateKey({ key: pem(key), format: 'der', type: 'pkcs8' })
     const name = userInfo().username
     const done = await terminal.approve({ ...given, incident: id, proposal, name, privateKey })
     if (!done.ok) throw new Fault(`${sentence(done.reason)} Nothing was decided.`)
     say(['Approved. The bot grants it with its next round; the thread will show your name and the reason.'])
-  } finally {
-    redis.disconnect()
-    subscriber.disconnect()
-  }
-}
+  })
 
 const say = (lines: readonly string[]) => void process.stdout.write(lines.map((line) => `${line}\n`).join(''))
 
-async function journals(configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> {
-  const config = await readConfig(configFile)
-  const address = redisAddress(config, createSecrets(process.env, []).secret)
-  const redis = connectRedis(address, () => {})
-  const subscriber = connectRedis(address, () => {})
-  try {
-    const journal = createJournal({ redis, subscriber, clock: Date.now })
+const journals = (configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> =>
+  atTerminal(configFile, async ({ journal }) => {
     const ids = only ? [only] : (await journal.all()).sort()
     return new Map(
       await Promise.all(ids.map(async (id): Promise<[string, Entry[]]> => [id, await journal.entries(id)])),
     )
-  } finally {
-    redis.disconnect()
-    subscriber.disconnect()
-  }
-}
+  })
 
 /** Heads as given on the command line, `INCIDENT=HASH` each. */
 function readHeads(given: readonly string[]): Map<string, string> {

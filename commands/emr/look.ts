@@ -9,10 +9,10 @@ import { z } from 'zod'
 import { Refused } from '../../src/domain/command.ts'
 import type { Settings } from './connection.ts'
 
-/** An EMR cluster id, as in `j-2AXXXXXXGAPLF`. */
+/** An EMR cluster id, as in `j-3H6EATEWWRWS`. */
 export const ClusterId = z
   .string()
-  .regex(/^j-[A-Z0-9]{1,60}$/, 'a cluster id such as j-2AXXXXXXGAPLF')
+  .regex(/^j-[A-Z0-9]{1,60}$/, 'a cluster id such as j-3H6EATEWWRWS')
   .describe('EMR cluster id')
 
 /** The cluster as EMR describes it; Refused if there is none. */

@@ -2,26 +2,17 @@ import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
 import { postgres } from './connection.ts'
+import { endedChecks, namedPids, pidsParam, refuseMany, stepOf } from './pids.ts'
 import { type Identity, readBlocking, type Session, terminate } from './sessions.ts'
 import { identityOf, targetOf } from './target.ts'
 import { roots, waitersOf } from './tree.ts'
 
-/** More than this at once is not a blocked database but a wrong parameter. */
-const MOST = 20
-
 const Params = z.object({
   connection: z.string().describe('Postgres connection'),
-  pids: z
-    .string()
-    .regex(/^\s*(roots|[1-9]\d{0,9}(\s*,\s*[1-9]\d{0,9})*)\s*$/, 'write "roots", or pids separated by commas')
-    .describe(
-      'Pids to terminate, separated by commas; "roots" for every session that blocks others and waits for nobody',
-    ),
+  pids: pidsParam('every session that blocks others and waits for nobody'),
 })
 
 type Data = { connection: string; sessions: Identity[] }
-
-const stepOf = (pid: number) => `terminate-${pid}`
 
 /** Why a session that a person named is not the one to terminate; null if it may be. */
 function refusal(pid: number, sessions: readonly Session[]): string | null {
@@ -37,7 +28,7 @@ function refusal(pid: number, sessions: readonly Session[]): string | null {
 }
 
 async function choose(pids: string, client: Parameters<typeof readBlocking>[0], connection: string) {
-  const named = pids.trim() === 'roots' ? [] : [...new Set(pids.split(',').map(Number))].sort((a, b) => a - b)
+  const named = namedPids(pids) ?? []
   const sessions = await readBlocking(client, named)
   if (named.length > 0) {
     const no = named.map((pid) => refusal(pid, sessions)).filter((sentence) => sentence !== null)
@@ -71,8 +62,7 @@ export const terminateSessions = defineChange<typeof Params, Data>({
   async plan({ connection, pids }, ctx) {
     const { client } = await ctx.connect(postgres, connection)
     const { chosen, spared } = await choose(pids, client, connection)
-    if (chosen.length > MOST)
-      throw new Refused(`${chosen.length} sessions is more than ${MOST} at once: name the pids to begin with.`)
+    refuseMany(chosen)
     return {
       summary: `Terminate ${chosen.length === 1 ? `session ${chosen[0]!.pid}` : `${chosen.length} sessions`} on ${connection}`,
       targets: chosen.map((s) => targetOf(connection, s)),
@@ -120,26 +110,8 @@ export const terminateSessions = defineChange<typeof Params, Data>({
       }
     }
     // The sessions that waited need a moment to take their locks and finish.
-    const { alive, waiting, tops } = await settled(
-      look,
-      (seen) => seen.alive.length + seen.waiting.length === 0,
-      ctx.signal,
-    )
-    return [
-      {
-        title: 'The sessions have ended',
-        ok: alive.length === 0,
-        detail: alive.length > 0 ? `still there: ${alive.map((s) => s.pid).join(', ')}` : '',
-      },
-      {
-        title: 'No session waits for another one',
-        ok: waiting.length === 0,
-        detail:
-          waiting.length > 0
-            ? `${waiting.length} wait; at the root now: ${tops.map((s) => s.pid).join(', ') || 'a prepared transaction'}`
-            : '',
-      },
-    ]
+    const seen = await settled(look, (now) => now.alive.length + now.waiting.length === 0, ctx.signal)
+    return endedChecks(seen, 'a prepared transaction')
   },
 
   async probe({ data }, step, ctx) {

@@ -1,26 +1,18 @@
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { endedChecks, namedPids, pidsParam, refuseMany, stepOf } from '../postgres/pids.ts'
 import { roots, waitersOf } from '../postgres/tree.ts'
 import { settled } from '../settle.ts'
 import { redshift } from './connection.ts'
 import { type Identity, type Locker, readLockers, terminate } from './locks.ts'
 
-/** More than this at once is not a deadlock but a wrong parameter. */
-const MOST = 20
-
 const Params = z.object({
   connection: z.string().describe('Redshift connection'),
-  pids: z
-    .string()
-    .regex(/^\s*(roots|[1-9]\d{0,9}(\s*,\s*[1-9]\d{0,9})*)\s*$/, 'write "roots", or pids separated by commas')
-    .describe(
-      'Pids to terminate, separated by commas; "roots" for every session that others wait for and that waits for nobody',
-    ),
+  pids: pidsParam('every session that others wait for and that waits for nobody'),
 })
 
 type Data = { connection: string; sessions: Identity[] }
 
-const stepOf = (pid: number) => `terminate-${pid}`
 const identityOf = ({ pid, began, user, xid }: Locker): Identity => ({ pid, began, user, xid })
 
 /** Why a session is not the one to terminate; null if it may be. */
@@ -36,7 +28,7 @@ function refusal(pid: number, sessions: readonly Locker[]): string | null {
 }
 
 function choose(pids: string, all: readonly Locker[], connection: string) {
-  const named = pids.trim() === 'roots' ? null : [...new Set(pids.split(',').map(Number))].sort((a, b) => a - b)
+  const named = namedPids(pids)
   const wanted = named ?? roots(all).map((s) => s.pid)
   const no = wanted.map((pid) => refusal(pid, all)).filter((sentence) => sentence !== null)
   if (named && no.length > 0) throw new Refused(no.join(' '))
@@ -44,8 +36,7 @@ function choose(pids: string, all: readonly Locker[], connection: string) {
   if (chosen.length === 0 && no.length > 0)
     throw new Refused(`No session at the root may be terminated. ${no.join(' ')}`)
   if (chosen.length === 0) throw new Refused(`Nothing to do: no session on ${connection} waits for another one.`)
-  if (chosen.length > MOST)
-    throw new Refused(`${chosen.length} sessions is more than ${MOST} at once: name the pids to begin with.`)
+  refuseMany(chosen)
   return { chosen, spared: no }
 }
 
@@ -107,24 +98,12 @@ export const terminateSessions = defineChange<typeof Params, Data>({
 
   async verify({ data }, ctx) {
     // The sessions that waited need a moment to take their locks and finish.
-    const { alive, waiting, tops } = await settled(
+    const seen = await settled(
       () => look(data, ctx),
-      (seen) => seen.alive.length + seen.waiting.length === 0,
+      (now) => now.alive.length + now.waiting.length === 0,
       ctx.signal,
     )
-    return [
-      {
-        title: 'The sessions have ended',
-        ok: alive.length === 0,
-        detail: alive.length > 0 ? `still there: ${alive.map((s) => s.pid).join(', ')}` : '',
-      },
-      {
-        title: 'No session waits for another one',
-        ok: waiting.length === 0,
-        detail:
-          waiting.length > 0 ? `${waiting.length} wait; at the root now: ${tops.map((s) => s.pid).join(', ')}` : '',
-      },
-    ]
+    return endedChecks(seen)
   },
 
   async probe({ data }, step, ctx) {

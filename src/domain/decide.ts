@@ -14,13 +14,13 @@ import {
   type Incident,
   isOver,
   landedSteps,
-  owedUndo,
   type Proposal,
   proposalOf,
   proposalsOf,
   riskOf,
   stepOf,
 } from './incident.ts'
+import { owedUndo } from './ladder.ts'
 import { nextProposalId } from './notice.ts'
 import { digest, type Subject } from './plan.ts'
 import {

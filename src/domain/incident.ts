@@ -109,11 +109,10 @@ const ENDED: readonly ProposalStatus[] = ['refused', 'plan_failed', 'rejected', 
 const RAN: readonly ProposalStatus[] = ['succeeded', 'failed', 'cancelled']
 
 /** Whether nothing can follow in this proposal any more. */
-export const isOver = (p: Proposal): boolean => ENDED.includes(p.status) || RAN.includes(p.status)
+export const isOver = (p: Proposal): boolean => ENDED.includes(p.status) || hasRun(p)
 
-/** Whether an incident needs nobody's attention: resolved, nothing granted, running or in question, nothing to be undone. */
-export const isQuiet = (incident: Incident): boolean =>
-  incident.resolvedAt !== null && incident.proposals.every(isOver) && owedUndo(incident) === null
+/** Whether its run has ended, and how is known. */
+export const hasRun = (p: Proposal): boolean => RAN.includes(p.status)
 
 /** The labels and annotations that fill slots: those that all firing alerts agree on (all alerts, when none fires). */
 export function slotValues(incident: Pick<Incident, 'alerts'>): { labels: Labels; annotations: Labels } {
@@ -142,60 +141,6 @@ export function landedSteps(proposal: Proposal): string[] {
   const done = Object.entries(proposal.run?.steps ?? {}).flatMap(([id, s]) => (s.status === 'done' ? [id] : []))
   const found = (proposal.run?.findings ?? []).filter((f) => f.landed === 'yes').map((f) => f.step)
   return [...new Set([...(proposal.resumes?.done ?? []), ...done, ...found])]
-}
-
-/** The steps that change something, in the order of the ladder. */
-export const changesOf = (incident: Incident): Step[] =>
-  (incident.playbook?.steps ?? []).filter((s) => s.call && s.call.effect !== 'read')
-
-const isDone = (p: Proposal): boolean => p.status === 'succeeded' || p.run?.settled?.choice === 'done'
-
-/** Whether anything of it is there, as its worker, the probe or a person said. */
-const hasLanded = (p: Proposal): boolean => landedSteps(p).length > 0 || p.run?.settled?.choice === 'done'
-
-const endOf = (run: Run | null | undefined): number => run?.entry?.seq ?? 0
-
-/** A change that must be taken back and has not been: by which step, and since when. Null if there is none. */
-export function owedUndo(incident: Incident): { step: Step; change: Step; since: string } | null {
-  const changes = changesOf(incident)
-  for (const [i, step] of changes.entries()) {
-    const change = changes[i - 1]
-    if (step.call?.rung !== 'undoes' || !change) continue
-    const landed = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && hasLanded(p))?.run
-    // By the order of the journal: the times in it are from the clocks of several machines.
-    const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && endOf(p.run) > endOf(landed))
-    if (landed?.endedAt && !undone) return { step, change, since: landed.endedAt }
-  }
-  return null
-}
-
-/**
- * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
- * was rejected by a person, or was refused by its guard. What must be undone is offered until it is, also when the alert
- * has resolved.
- */
-export function nextRung(incident: Incident): Step | null {
-  const owed = owedUndo(incident)?.step
-  for (const step of changesOf(incident)) {
-    const last = proposalsOf(incident, step.id).at(-1)
-    if (step.call?.rung === 'undoes') {
-      if (step.id === owed?.id && (!last || isOver(last))) return step
-      if (!last) continue
-    } else if (incident.resolvedAt !== null) continue
-    if (!last) return step
-    // A freeze window is no answer: it ends, or is overridden.
-    if (last.window !== null) return null
-    if (!RAN.includes(last.status) && !['rejected', 'refused', 'settled'].includes(last.status)) return null
-  }
-  return null
-}
-
-/** Whether this rung is for a change that does not help, and the one before did as far as its checks say. */
-export function isSpare(incident: Incident, step: Step): boolean {
-  const changes = changesOf(incident)
-  const before = changes[changes.findIndex((s) => s.id === step.id) - 1]
-  const last = before && proposalsOf(incident, before.id).at(-1)
-  return step.call?.rung === 'otherwise' && last !== undefined && isDone(last)
 }
 
 const change = (incident: Incident, id: string, patch: (p: Proposal) => Partial<Proposal>): Partial<Incident> => ({

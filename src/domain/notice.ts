@@ -1,6 +1,7 @@
 import type { Alert } from './alert.ts'
 import type { Happening } from './event.ts'
-import { type Incident, isOver, nextRung, owedUndo, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
+import { type Incident, isOver, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
+import { nextRung, owedUndo } from './ladder.ts'
 import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 

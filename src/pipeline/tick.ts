@@ -1,5 +1,5 @@
 import { complete, elapse, type Keys } from '../domain/decide.ts'
-import { isQuiet } from '../domain/incident.ts'
+import { isQuiet } from '../domain/ladder.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Bell, Clock, Journal, Pulse } from '../domain/ports.ts'
 import { pendingWork } from '../domain/work.ts'

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Entry, genesis, Happening, seal } from '../domain/event.ts'
-import { evolve, type Incident, isQuiet } from '../domain/incident.ts'
+import { evolve, type Incident } from '../domain/incident.ts'
+import { isQuiet } from '../domain/ladder.ts'
 import type { Clock, Journal } from '../domain/ports.ts'
 import type { Store } from './connect.ts'
 import { ACTIVE, ALL, CHANGED, currentKey, incidentId, incidentKey, parseIncidentId, tag } from './keys.ts'

@@ -1,6 +1,7 @@
 import { isFreeze } from '../domain/freeze.ts'
 import { BREAK_GLASS, type SignedDecision } from '../domain/grant.ts'
-import { changesOf, type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../domain/incident.ts'
+import { type Incident, type Proposal, stepOf } from '../domain/incident.ts'
+import { changeBefore, changesOf, nextRung, owedUndo } from '../domain/ladder.ts'
 import type { ViewContext } from './app.ts'
 import type { Drawn } from './show.ts'
 import { count, cut, fallback, literal, moment, user, usergroup } from './text.ts'
@@ -63,8 +64,7 @@ function undoReminders(incident: Incident, { policy }: ViewContext): { at: strin
   const owed = owedUndo(incident)
   return incident.undoReminders.map(({ step, at }, n) => {
     const title = stepOf(incident, step)?.title ?? step
-    const changes = changesOf(incident)
-    const change = changes[changes.findIndex((s) => s.id === step) - 1]?.title ?? title
+    const change = changeBefore(incident, step)?.title ?? title
     const last = owed?.step.id === step && n === incident.undoReminders.length - 1
     const ask = button(`Plan: ${title}`, { kind: 'request', incident: incident.id, step }, 'primary')
     const drawn: Drawn = {
@@ -83,7 +83,7 @@ function undoReminders(incident: Incident, { policy }: ViewContext): { at: strin
 
 /** Whose incident it is, where the playbook changes nothing and all of what it looks at was found; else null. */
 function heir({ playbook, evidence }: Incident, { ownerId }: ViewContext) {
-  if (!playbook || playbook.steps.some((s) => s.call && s.call.effect !== 'read')) return null
+  if (!playbook || changesOf({ playbook }).length > 0) return null
   if (Object.values(evidence).some((e) => !e.result)) return null
   const id = ownerId(playbook.owner)
   return { name: playbook.owner, mention: id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id) }

@@ -1,15 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
+import { describeIfInstalled, PROGRAM } from '../commands/alertmanager/server.ts'
 import { startWorld } from './world.ts'
-
-const PROGRAM = 'prometheus-alertmanager'
-const installed = spawnSync(PROGRAM, ['--version']).status === 0
-if (!installed) process.stderr.write(`${PROGRAM} is not installed: its tests are left out\n`)
-const describeIfInstalled = installed ? describe : describe.skip
 
 /** The receiver as the README says, sent to another port and with another place for the token. */
 async function receivers(port: number, tokenFile: string): Promise<unknown> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { isQuiet, isSpare, nextRung, owedUndo, proposalOf } from '../../src/domain/incident.ts'
+import { proposalOf } from '../../src/domain/incident.ts'
+import { isQuiet, isSpare, nextRung, owedUndo } from '../../src/domain/ladder.ts'
 import type { Playbook, RUNGS } from '../../src/domain/playbook.ts'
 import { ACTIONS } from '../../src/slack/actions.ts'
 import { proposalCard } from '../../src/slack/views/proposal.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import { nextRung } from '../../src/domain/incident.ts'
+import { nextRung } from '../../src/domain/ladder.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, type Bench, createBench, sam } from './bench.ts'
 

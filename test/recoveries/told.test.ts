@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { installed, startAlertmanager } from '../commands/alertmanager/server.ts'
+import { describeIfInstalled, startAlertmanager } from '../commands/alertmanager/server.ts'
 import { FROM, startPagerduty, TOKEN } from '../commands/pagerduty/server.ts'
 import { startRedis } from '../redis/server.ts'
 import { createDesk } from './desk.ts'
@@ -10,8 +10,6 @@ beforeAll(async () => {
   redis = await startRedis()
 })
 afterAll(() => redis.stop())
-
-const describeIfInstalled = installed ? describe : describe.skip
 
 describeIfInstalled('alertmanager/alert-storm (left out where prometheus-alertmanager is not installed)', () => {
   let server: Awaited<ReturnType<typeof startAlertmanager>>

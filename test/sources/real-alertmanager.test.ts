@@ -1,16 +1,12 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import type { Alert } from '../../src/domain/alert.ts'
+import { describeIfInstalled, PROGRAM } from '../commands/alertmanager/server.ts'
 import { startEdge } from './edge.ts'
-
-const PROGRAM = 'prometheus-alertmanager'
-const installed = spawnSync(PROGRAM, ['--version']).status === 0
-if (!installed) process.stderr.write(`${PROGRAM} is not installed: its tests are left out\n`)
-const describeIfInstalled = installed ? describe : describe.skip
 
 describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
   const arrivals: Alert[] = []

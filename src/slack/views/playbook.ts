@@ -1,6 +1,7 @@
 import type { KnownBlock } from '@slack/types'
 import { isFreeze } from '../../domain/freeze.ts'
-import { type Incident, isSpare, nextRung } from '../../domain/incident.ts'
+import type { Incident } from '../../domain/incident.ts'
+import { isSpare, nextRung } from '../../domain/ladder.ts'
 import type { Drawn } from '../show.ts'
 import { cut, exact } from '../text.ts'
 import { actions, button, facts, header } from './blocks.ts'

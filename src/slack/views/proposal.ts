@@ -1,6 +1,7 @@
 import type { KnownBlock } from '@slack/types'
 import { BREAK_GLASS } from '../../domain/grant.ts'
-import { type Incident, nextRung, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
+import { type Incident, type Proposal, riskOf, stepOf } from '../../domain/incident.ts'
+import { nextRung } from '../../domain/ladder.ts'
 import { shortDigest } from '../../domain/plan.ts'
 import { approverNames, type Policy, requirement } from '../../domain/policy.ts'
 import type { ViewContext } from '../app.ts'

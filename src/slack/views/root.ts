@@ -1,6 +1,7 @@
 import type { AlertBlock, KnownBlock } from '@slack/types'
 import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
-import { type Incident, nextRung, owedUndo, type Proposal, stepOf } from '../../domain/incident.ts'
+import { type Incident, type Proposal, stepOf } from '../../domain/incident.ts'
+import { changesOf, nextRung, owedUndo } from '../../domain/ladder.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
 import { cut, fallback, link, moment, webUrl } from '../text.ts'
@@ -65,7 +66,7 @@ export function status(incident: Incident): Status {
   if (rung)
     return { words: 'firing', level: 'error', next: `read the evidence, then ask for “${rung.title}” in the thread` }
   const owner = incident.playbook?.owner
-  const changes = incident.playbook?.steps.some((s) => s.call && s.call.effect !== 'read')
+  const changes = changesOf(incident).length > 0
   if (owner && !changes)
     return { words: 'firing', level: 'error', next: `it is handed over to ${owner}, with the evidence in the thread` }
   return {

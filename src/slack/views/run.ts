@@ -1,13 +1,6 @@
 import type { AlertBlock, KnownBlock, PlanBlock, TaskCardBlock } from '@slack/types'
-import {
-  type Incident,
-  isSpare,
-  landedSteps,
-  nextRung,
-  type Proposal,
-  type Run,
-  stepOf,
-} from '../../domain/incident.ts'
+import { type Incident, landedSteps, type Proposal, type Run, stepOf } from '../../domain/incident.ts'
+import { isSpare, nextRung } from '../../domain/ladder.ts'
 import type { Subject } from '../../domain/plan.ts'
 import type { Progress } from '../../domain/ports.ts'
 import type { Drawn } from '../show.ts'

@@ -5,9 +5,8 @@ import { silences } from '../../../commands/alertmanager/silences.ts'
 import { type ReadCommand, Refused } from '../../../src/domain/command.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { startService } from '../http/server.ts'
-import { type Alertmanager, installed, startAlertmanager } from './server.ts'
+import { type Alertmanager, describeIfInstalled, startAlertmanager } from './server.ts'
 
-const describeIfInstalled = installed ? describe : describe.skip
 const settings = (baseUrl: string) => ({ baseUrl, silenceable: ['DiskFull', 'Lag'], mostMinutes: 120 })
 
 describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {

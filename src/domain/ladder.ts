@@ -1,0 +1,64 @@
+import { hasRun, type Incident, isOver, landedSteps, type Proposal, proposalsOf, type Run } from './incident.ts'
+import type { Step } from './playbook.ts'
+
+/** The steps that change something, in the order of the ladder. */
+export const changesOf = ({ playbook }: Pick<Incident, 'playbook'>): Step[] =>
+  (playbook?.steps ?? []).filter((s) => s.call && s.call.effect !== 'read')
+
+/** The change that a rung follows; undefined for the first. */
+export function changeBefore(incident: Incident, step: string): Step | undefined {
+  const changes = changesOf(incident)
+  return changes[changes.findIndex((s) => s.id === step) - 1]
+}
+
+const isDone = (p: Proposal): boolean => p.status === 'succeeded' || p.run?.settled?.choice === 'done'
+
+/** Whether anything of it is there, as its worker, the probe or a person said. */
+const hasLanded = (p: Proposal): boolean => landedSteps(p).length > 0 || p.run?.settled?.choice === 'done'
+
+const endOf = (run: Run | null | undefined): number => run?.entry?.seq ?? 0
+
+/** A change that must be taken back and has not been: by which step, and since when. Null if there is none. */
+export function owedUndo(incident: Incident): { step: Step; change: Step; since: string } | null {
+  for (const step of changesOf(incident)) {
+    const change = changeBefore(incident, step.id)
+    if (step.call?.rung !== 'undoes' || !change) continue
+    const landed = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && hasLanded(p))?.run
+    // By the order of the journal: the times in it are from the clocks of several machines.
+    const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && endOf(p.run) > endOf(landed))
+    if (landed?.endedAt && !undone) return { step, change, since: landed.endedAt }
+  }
+  return null
+}
+
+/**
+ * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
+ * was rejected by a person, or was refused by its guard. What must be undone is offered until it is, also when the alert
+ * has resolved.
+ */
+export function nextRung(incident: Incident): Step | null {
+  const owed = owedUndo(incident)?.step
+  for (const step of changesOf(incident)) {
+    const last = proposalsOf(incident, step.id).at(-1)
+    if (step.call?.rung === 'undoes') {
+      if (step.id === owed?.id && (!last || isOver(last))) return step
+      if (!last) continue
+    } else if (incident.resolvedAt !== null) continue
+    if (!last) return step
+    // A freeze window is no answer: it ends, or is overridden.
+    if (last.window !== null) return null
+    if (!hasRun(last) && !['rejected', 'refused', 'settled'].includes(last.status)) return null
+  }
+  return null
+}
+
+/** Whether this rung is for a change that does not help, and the one before did as far as its checks say. */
+export function isSpare(incident: Incident, step: Step): boolean {
+  const before = changeBefore(incident, step.id)
+  const last = before && proposalsOf(incident, before.id).at(-1)
+  return step.call?.rung === 'otherwise' && last !== undefined && isDone(last)
+}
+
+/** Whether an incident needs nobody's attention: resolved, nothing granted, running or in question, nothing to be undone. */
+export const isQuiet = (incident: Incident): boolean =>
+  incident.resolvedAt !== null && incident.proposals.every(isOver) && owedUndo(incident) === null
