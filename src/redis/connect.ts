@@ -65,9 +65,13 @@ export function connectRedis(address: Address, onError: (error: Error) => void):
   return store.on('error', onError)
 }
 
-/** For BullMQ workers and subscribers, which wait for as long as it takes. */
+/**
+ * For BullMQ workers and subscribers, which wait for as long as it takes. Who subscribes does it anew on each `ready`:
+ * ioredis would do it by itself, but leaves a refusal unhandled, which ends the process.
+ */
 export function connectPatient(address: Address, onError: (error: Error) => void): Store {
-  const store = open(address, { maxRetriesPerRequest: null, connectTimeout: 2000 }, false)
+  const options: Options = { maxRetriesPerRequest: null, connectTimeout: 2000, autoResubscribe: false }
+  const store = open(address, options, false)
   return store.on('error', onError)
 }
 

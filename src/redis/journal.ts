@@ -44,8 +44,10 @@ export function createJournal(deps: {
   const cache = new Map<string, Incident>()
   const changes = new EventEmitter().setMaxListeners(0)
   subscriber.on('message', (_, incident: string) => changes.emit('change', incident))
-  // Subscribed again by ioredis after each reconnect; what was missed meanwhile is found by the tick.
-  subscriber.subscribe(CHANGED).catch(() => {})
+  // What was missed while it was not subscribed is found by the tick.
+  const subscribe = () => void subscriber.subscribe(CHANGED).catch(() => {})
+  subscribe()
+  subscriber.on('ready', subscribe)
 
   const remember = (incident: Incident) => {
     cache.delete(incident.id)

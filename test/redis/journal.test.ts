@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { type Happening, verifyChain } from '../../src/domain/event.ts'
 import { evolve, type Incident } from '../../src/domain/incident.ts'
-import { durabilityFaults } from '../../src/redis/connect.ts'
+import { connectPatient, durabilityFaults } from '../../src/redis/connect.ts'
 import { createJournal } from '../../src/redis/journal.ts'
 import { incidentId, parseIncidentId } from '../../src/redis/keys.ts'
 import { createLocks } from '../../src/redis/locks.ts'
@@ -51,6 +52,27 @@ describe('the journal', () => {
     expect(seen.sort((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i + 1))
     const folded = entries.reduce<Incident | null>(evolve, null)
     for (const j of journals) expect(await j.load(ID)).toEqual(folded)
+  })
+
+  it('tells what changes again after a reconnect, though Redis refused that for a while', async () => {
+    const client = redis.connect()
+    const subscriber = connectPatient({ kind: 'one', url: redis.path }, () => {})
+    const journal = createJournal({ redis: client, subscriber, clock: Date.now })
+    try {
+      for (const channels of ['resetchannels', 'allchannels']) {
+        await client.call('ACL', 'SETUSER', 'default', channels)
+        const ready = once(subscriber, 'ready')
+        subscriber.disconnect(true)
+        await ready
+        await subscriber.ping()
+      }
+      const told = new Promise((resolve) => journal.watch(resolve))
+      await journalOf().append(ID, 0, 'open', [opened])
+      expect(await told).toBe(ID)
+    } finally {
+      await client.call('ACL', 'SETUSER', 'default', 'allchannels')
+      subscriber.disconnect()
+    }
   })
 
   it('lists as active what it stores, though the process dies right after', async () => {

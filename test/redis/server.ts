@@ -18,7 +18,13 @@ export async function startRedis(settings: readonly string[] = DURABLE) {
   const clients: Redis[] = []
   const ways: (() => void)[] = []
   const connect = (to = path, options: RedisOptions = {}) => {
-    const redis = new Redis({ path: to, retryStrategy: () => 20, maxRetriesPerRequest: null, ...options })
+    const redis = new Redis({
+      path: to,
+      retryStrategy: () => 20,
+      maxRetriesPerRequest: null,
+      autoResubscribe: false,
+      ...options,
+    })
     // Refused until the server has made its socket.
     redis.on('error', () => {})
     clients.push(redis)
