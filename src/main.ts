@@ -8,6 +8,7 @@ import { commands, connectionKinds } from '../commands/index.ts'
 import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
 import { audit, readJournals } from './audit.ts'
 import { type Config, formatConfigFaults, neededVariables, parseConfig, redisAddress } from './config.ts'
+import { coverage } from './coverage.ts'
 import type { Entry } from './domain/event.ts'
 import type { Clock, Journal } from './domain/ports.ts'
 import { sentence } from './domain/reason.ts'
@@ -25,12 +26,14 @@ import { type Approval, createTerminal } from './terminal.ts'
 
 const USAGE = `keyturn bot | worker | start      run the bot, a worker, or both
 keyturn check                     look for faults in keyturn.yaml and the playbooks
+keyturn coverage                  what no playbook matched, and which playbooks may be stale
 keyturn freeze | thaw --reason WHY stop everything that changes something, or let it go on
 keyturn approve [INCIDENT PROPOSAL] for when Slack is down: what is open, a plan, or --as USER --digest D --reason WHY
 keyturn keys                      make a pair of signing keys
 keyturn journal export [incident] print journals, one JSON entry a line
 keyturn journal verify [file]     check journals, from a file without Redis
 Options: --config FILE (keyturn.yaml), --allow-volatile-redis,
+  --days N (90)                   for coverage: how far it looks back
   --head INCIDENT=HASH            for verify: an entry that the thread shows must be there; may be repeated`
 
 /** Something that the operator has to mend; printed without a stack. */
@@ -58,6 +61,7 @@ async function readPlaybooks(config: Config, configFile: string) {
   return loaded.playbooks
 }
 
+const DAY = 24 * 3600 * 1000
 const ordinal = (id: string) => parseIncidentId(id).n
 const pem = (base64: string) => Buffer.from(base64, 'base64')
 
@@ -192,6 +196,17 @@ const journals = (configFile: string, only: string | undefined): Promise<Map<str
     )
   })
 
+/** What the journals of the last days say of the playbooks. */
+const report = (configFile: string, days: string): Promise<void> => {
+  if (!/^[1-9]\d{0,3}$/.test(days)) throw new Fault(`--days ${days}: write a whole number of days, such as 90.`)
+  return atTerminal(configFile, async ({ config, journal, clock }) => {
+    const found = await Promise.all((await journal.all()).map((id) => journal.load(id)))
+    const incidents = found.filter((i) => i !== null)
+    const since = new Date(clock() - Number(days) * DAY).toISOString()
+    say(coverage(incidents, await readPlaybooks(config, configFile), since))
+  })
+}
+
 /** Heads as given on the command line, `INCIDENT=HASH` each. */
 function readHeads(given: readonly string[]): Map<string, string> {
   return new Map(
@@ -225,6 +240,7 @@ function readArguments() {
         reason: { type: 'string', default: '' },
         as: { type: 'string', default: '' },
         digest: { type: 'string', default: '' },
+        days: { type: 'string', default: '90' },
         'allow-volatile-redis': { type: 'boolean', default: false },
       },
     })
@@ -251,6 +267,7 @@ async function main(): Promise<void> {
         reason: values.reason,
       },
     )
+  else if (verb === 'coverage') await report(values.config, values.days)
   else if (verb === 'keys') printKeys()
   else if (verb === 'check') {
     const playbooks = await readPlaybooks(await readConfig(values.config), values.config)

@@ -4,7 +4,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { Redis } from 'ioredis'
 import { type Entry, genesis, seal } from '../src/domain/event.ts'
+import { createJournal } from '../src/redis/journal.ts'
+import { incidentId } from '../src/redis/keys.ts'
 import { endProgram, freePort, startProgram } from '../src/sandbox/processes.ts'
 
 const MAIN = new URL('../src/main.ts', import.meta.url).pathname
@@ -128,6 +131,22 @@ describe('a start', () => {
       child.kill('SIGTERM')
       expect(await gone).toEqual([0, null])
     })
+  })
+
+  it('is not needed to ask what the playbooks were good for', async () => {
+    await withRedis([], async (url) => {
+      const empty = await keyturn(['coverage'], { REDIS_URL: url })
+      expect(empty.out).toMatch(/^Since \d{4}-\d\d-\d\d: 0 incidents, 0 of them with a playbook.\n/)
+      const [redis, subscriber] = [new Redis(url), new Redis(url)]
+      const journal = createJournal({ redis, subscriber, clock: Date.now })
+      const opened = { title: 'Disk', severity: 'page', channel: 'default', playbook: null } as const
+      await journal.append(incidentId('g', 1), 0, 'open', [{ type: 'incident.opened', group: 'g', ...opened }])
+      for (const client of [redis, subscriber]) client.disconnect()
+      const { code, out } = await keyturn(['coverage', '--days', '7'], { REDIS_URL: url })
+      expect([code, out]).toEqual([0, expect.stringContaining('No playbook matched:\n  Disk: 1, the last on ')])
+    })
+    const { code, out } = await keyturn(['coverage', '--days', '1e9'], { REDIS_URL: 'redis://127.0.0.1:1' })
+    expect([code, out]).toEqual([1, '--days 1e9: write a whole number of days, such as 90.\n'])
   })
 
   it('says that Redis is not there, without a stack', async () => {

@@ -102,9 +102,21 @@ function outcome(incident: Incident, p: Proposal, run: Run, subject: Subject, ti
     ...(run.settled ? [settledLine(run.settled)] : []),
     ...spare(incident, p),
     ...(run.endedAt ? [small(`Took ${span(run.startedAt, run.endedAt)}. `, ...recorded(run))] : []),
+    ...(run.endedAt && p.status !== 'unknown' ? noted(incident, p, run, subject, title) : []),
   ]
   const text = fallback(`${words}: ${title} (${subject.environment}). ${run.message}`)
   return { key: `outcome:${p.id}`, kind: 'message', thread: true, text, blocks }
+}
+
+/** What became of it in one line, for the owner to copy into the playbook. */
+function noted({ playbook }: Incident, p: Proposal, run: Run, { environment }: Subject, title: string): KnownBlock[] {
+  if (!playbook) return []
+  const end = run.settled ? `unknown, then settled: ${CHOICE[run.settled.choice].toLowerCase()}` : p.status
+  const good = run.checks.filter((c) => c.ok).length
+  const checks = run.checks.length > 0 ? `, ${good} of ${count(run.checks.length, 'check')} good` : ''
+  const who = p.decisions.map((d) => (d.reason ? `${d.name} (${d.reason})` : d.name)).join(', ')
+  const text = `- ${run.startedAt.slice(0, 10)}, ${environment}: ${title}: ${end} in ${span(run.startedAt, run.endedAt!)}${checks}, approved by ${who}`
+  return [lines(['For the owner to fold into ', mono(`${playbook.id}.md`, 200), ':'], [mono(text, 700)])]
 }
 
 /** The checks are good, but only a person sees whether it helped: the rung for that is offered here. */
