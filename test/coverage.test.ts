@@ -81,6 +81,8 @@ describe('what the journals say of the playbooks', () => {
 
   it('prints no control character of an alert', () => {
     const sly = { ...at('no-playbook'), alerts: { a: alertOf({ labels: { alertname: 'A\u001b[2J\nUsed:' } }) } }
-    expect(told([sly]).join('\n')).not.toMatch(/\u001b|^Used:/m)
+    const text = told([sly]).join('\n')
+    expect(text).not.toContain('\u001b')
+    expect(text).not.toMatch(/^Used:/m)
   })
 })
