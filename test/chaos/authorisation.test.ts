@@ -7,7 +7,7 @@ import { ACTIONS, CALLBACKS, readPress } from '../../src/slack/actions.ts'
 import { createHttpReceiver } from '../../src/slack/receiver.ts'
 import { createSources } from '../../src/sources/server.ts'
 import { createHealth } from '../../src/web/health.ts'
-import { ACTS } from './authorisation.ts'
+import { ACTS } from './authorisation-scene.ts'
 import { JOBS } from './forged-jobs.ts'
 
 /** Every route of the bot, and who gets in without any proof of who they are: nobody, but to ask whether it is up. */
