@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { Entry, genesis, Happening, seal } from '../domain/event.ts'
-import { evolve, type Incident } from '../domain/incident.ts'
+import { evolve } from '../domain/evolve.ts'
+import type { Incident } from '../domain/incident.ts'
 import { isQuiet } from '../domain/ladder.ts'
 import type { Clock, Journal } from '../domain/ports.ts'
 import type { Store } from './connect.ts'

@@ -1,5 +1,6 @@
 import { type Entry, genesis, type Happening, seal } from '../../src/domain/event.ts'
-import { evolve, type Incident } from '../../src/domain/incident.ts'
+import { evolve } from '../../src/domain/evolve.ts'
+import type { Incident } from '../../src/domain/incident.ts'
 import type { Journal } from '../../src/domain/ports.ts'
 import { ID } from '../slack/cards.ts'
 

@@ -1,6 +1,7 @@
 import { type Entry, genesis, type Happening, seal } from '../../src/domain/event.ts'
+import { evolve } from '../../src/domain/evolve.ts'
 import { signDecision, signGrant } from '../../src/domain/grant.ts'
-import { evolve, type Incident, type Proposal } from '../../src/domain/incident.ts'
+import type { Incident, Proposal } from '../../src/domain/incident.ts'
 import type { Job } from '../../src/domain/job.ts'
 import type { Holder, Journal } from '../../src/domain/ports.ts'
 import type { Bug } from './bugs.ts'
