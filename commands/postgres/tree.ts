@@ -1,3 +1,4 @@
+import type { EvidenceBlock } from '../../src/domain/command.ts'
 import type { Session } from './sessions.ts'
 import { clean, duration } from './text.ts'
 
@@ -64,4 +65,41 @@ export function drawTree(sessions: readonly Session[]): string {
     draw(s, '', i === behindPrepared.length - 1 ? '└─ ' : '├─ ')
   })
   return lines.join('\n')
+}
+
+const MOST_ROWS = 20
+
+/** Who blocks whom, as evidence: the sessions at the roots in words, the tree, and a table of those sessions by column. */
+export function drawBlocking(
+  sessions: readonly Session[],
+  columns: Readonly<Record<string, (s: Session) => string>>,
+): { atTheRoot: string; blocks: EvidenceBlock[] } {
+  const tops = roots(sessions)
+  const names = tops.slice(0, 5).map((s) => `${s.pid} (${s.user || '?'}, ${s.state || '?'})`)
+  const more = tops.length > names.length ? ` and ${tops.length - names.length} more` : ''
+  const all = {
+    'root pid': (s: Session) => String(s.pid),
+    blocks: (s: Session) => String(waitersOf(s.pid, sessions).length),
+    user: (s: Session) => s.user,
+    ...columns,
+    'transaction began': (s: Session) => s.transactionStart,
+    age: (s: Session) => duration(s.ageSeconds),
+    query: (s: Session) => s.query,
+    'never ended': (s: Session) => s.protectedBecause,
+  }
+  return {
+    atTheRoot:
+      tops.length > 0
+        ? `At the root: ${names.join(', ')}${more}.`
+        : 'No session is at the root: a prepared transaction holds the lock.',
+    blocks: [
+      { type: 'code', text: drawTree(sessions) },
+      {
+        type: 'table',
+        columns: Object.keys(all),
+        rows: tops.slice(0, MOST_ROWS).map((s) => Object.values(all).map((cell) => cell(s))),
+        omitted: Math.max(0, tops.length - MOST_ROWS),
+      },
+    ],
+  }
 }

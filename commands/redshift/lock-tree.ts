@@ -1,11 +1,8 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
-import { duration } from '../postgres/text.ts'
-import { drawTree, roots, waitersOf } from '../postgres/tree.ts'
+import { drawBlocking } from '../postgres/tree.ts'
 import { redshift } from './connection.ts'
 import { readLockers } from './locks.ts'
-
-const MOST_ROWS = 20
 
 /** Who blocks whom: a tree, and a table of the sessions that hold the locks at its roots. */
 export const lockTree = defineRead({
@@ -20,42 +17,13 @@ export const lockTree = defineRead({
     const open = sessions.filter((s) => s.state === 'idle in transaction' && s.protectedBecause === '').length
     const idle = `${open} of ${sessions.length} sessions have a transaction open and run nothing.`
     if (waiting.length === 0) return { summary: `No session on ${connection} waits for a lock. ${idle}`, blocks: [] }
-    const tops = roots(sessions)
-    const names = tops.slice(0, 5).map((s) => `${s.pid} (${s.user || '?'}, ${s.state})`)
-    const more = tops.length > names.length ? ` and ${tops.length - names.length} more` : ''
+    const { atTheRoot, blocks } = drawBlocking(sessions, {
+      state: (s) => s.state,
+      'session began': (s) => s.backendStart,
+    })
     return {
-      summary: `${waiting.length} of ${sessions.length} sessions on ${connection} wait for a lock. At the root: ${names.join(', ')}${more}.`,
-      blocks: [
-        { type: 'code', text: drawTree(sessions) },
-        {
-          type: 'table',
-          columns: [
-            'root pid',
-            'blocks',
-            'user',
-            'state',
-            'session began',
-            'transaction began',
-            'age',
-            'query',
-            'never ended',
-          ],
-          rows: tops
-            .slice(0, MOST_ROWS)
-            .map((s) => [
-              String(s.pid),
-              String(waitersOf(s.pid, sessions).length),
-              s.user,
-              s.state,
-              s.backendStart,
-              s.transactionStart,
-              duration(s.ageSeconds),
-              s.query,
-              s.protectedBecause,
-            ]),
-          omitted: Math.max(0, tops.length - MOST_ROWS),
-        },
-      ],
+      summary: `${waiting.length} of ${sessions.length} sessions on ${connection} wait for a lock. ${atTheRoot}`,
+      blocks,
     }
   },
 })
