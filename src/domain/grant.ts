@@ -75,6 +75,10 @@ export function signGrant(grant: Omit<Grant, 'signature'>, key: KeyObject): Gran
   return { ...grant, signature: sign(null, bytes('grant', grant), key).toString('base64url') }
 }
 
+/** Whether the bot signed this grant as it is: for exactly this digest, whatever has become of its people and its time. */
+export const isSigned = ({ signature, ...grant }: Grant, key: KeyObject): boolean =>
+  verify(null, bytes('grant', grant), key, Buffer.from(signature, 'base64url'))
+
 /** The approvals among some decisions that count: signed, on this digest, one a human. */
 export function countable(decisions: readonly SignedDecision[], digest: string, policy: Policy): SignedDecision[] {
   const seen = new Set<string>()
@@ -91,7 +95,7 @@ export function countable(decisions: readonly SignedDecision[], digest: string, 
  * was read by the bot at the click; the worker checks that its policy names that group.
  */
 export function verifyGrant(
-  { signature, ...grant }: Grant,
+  grant: Grant,
   expected: {
     key: KeyObject
     policy: Policy
@@ -105,7 +109,7 @@ export function verifyGrant(
   },
 ): Reason | null {
   const { key, policy, risk } = expected
-  if (!verify(null, bytes('grant', grant), key, Buffer.from(signature, 'base64url'))) return 'grant_forged'
+  if (!isSigned(grant, key)) return 'grant_forged'
   if (grant.incident !== expected.incident || grant.proposal !== expected.proposal) return 'grant_forged'
   if (grant.digest !== expected.digest) return 'digest_changed'
   if (expected.now >= Date.parse(grant.expiresAt)) return 'grant_expired'

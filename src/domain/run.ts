@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Check, Finding } from './command.ts'
-import { verifyGrant } from './grant.ts'
-import { type Incident, proposalOf } from './incident.ts'
+import { isSigned, verifyGrant } from './grant.ts'
+import { type Incident, type Proposal, proposalOf } from './incident.ts'
 import { digest, type Subject } from './plan.ts'
 import { type Person, type Policy, refusePerson } from './policy.ts'
 import type { Reason } from './reason.ts'
@@ -31,6 +31,16 @@ export function checkGrant(incident: Incident, id: string, view: WorkerView, now
     requestedBy: proposal.subject.requestedBy,
     now,
   })
+}
+
+/** What a run was granted for. Null if the bot has signed no grant for the plan as the journal has it now. */
+export function grantedSubject(
+  incident: Incident,
+  { id, subject, grant }: Proposal,
+  publicKey: KeyObject,
+): Subject | null {
+  if (!subject || !grant || grant.incident !== incident.id || grant.proposal !== id) return null
+  return grant.digest === digest(subject) && isSigned(grant, publicKey) ? subject : null
 }
 
 /** START: stored before the first change. It is allowed once, for the plan that the grant names and no other. */

@@ -305,18 +305,23 @@ export function createRun(
       const incident = await journal.load(id)
       const proposal = incident && proposalOf(incident, proposalId)
       if (!proposal?.subject || proposal.status !== 'running' || (await pulse.alive(id, proposalId))) return
-      const { subject, run } = proposal
-      const command = bench.commands.get(subject.command.id)?.command as ChangeCommand | undefined
+      const { run } = proposal
+      // Whoever can write to Redis could have put another plan there, and a probe takes its plan at its word.
+      const subject = rule.grantedSubject(incident!, proposal, bench.publicKey)
+      const command = subject && (bench.commands.get(subject.command.id)?.command as ChangeCommand | undefined)
       const begun = Object.entries(run?.steps ?? {}).filter(([, s]) => s.status === 'running')
+      const blind = subject
+        ? 'This worker does not know the command.'
+        : 'The plan in the journal is not the one that was approved, so nobody looked.'
       const findings: (Finding & { step: string })[] = []
       for (const [step] of begun) {
         const finding = command
           ? await look(id, command, subject.plan as Plan, step, proposal)
-          : ({ landed: 'cannot_tell', detail: 'This worker does not know the command.' } as const)
+          : ({ landed: 'cannot_tell', detail: blind } as const)
         findings.push({ ...finding, step })
       }
       const done = Object.values(run?.steps ?? {}).filter((s) => s.status === 'done').length
-      const message = `The worker that ran this is gone. ${done} of ${subject.plan.steps.length} steps are known to be done; ${
+      const message = `The worker that ran this is gone. ${done} of ${proposal.subject.plan.steps.length} steps are known to be done; ${
         begun.length === 0 ? 'none was under way' : `under way: ${begun.map(([s]) => s).join(', ')}`
       }.`
       await transact(bench, id, (i) => rule.loseTrack(i, proposalId, message, findings))

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { Unanswered } from '../../src/domain/command.ts'
-import { verifyChain } from '../../src/domain/event.ts'
-import { incidentId } from '../../src/redis/keys.ts'
+import { genesis, seal, verifyChain } from '../../src/domain/event.ts'
+import { incidentId, incidentKey } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
 
@@ -237,6 +237,39 @@ describe('when the worker is gone', () => {
     expect(w.lamp.on).toBe(1)
     expect((await w.state(id)).status).toBe('unknown')
     expect(await w.free()).toBe(false)
+  })
+
+  it('a plan that somebody wrote into Redis since is not looked at: no probe gets what nobody approved', async () => {
+    const started = Promise.withResolvers<void>()
+    const wake = Promise.withResolvers<void>()
+    w.lamp.work = async () => {
+      started.resolve()
+      await wake.promise
+    }
+    await w.decide(id)
+    const paused = w.runner('w1').run(id, 'p1')
+    await started.promise
+    let prev = genesis(id)
+    const forged = (await w.journal.entries(id)).map(({ hash: _, ...entry }) => {
+      const { event } = entry
+      if (event.type === 'plan.made') event.subject.plan.data = { folder: '/etc' }
+      const sealed = seal({ ...entry, prev })
+      prev = sealed.hash
+      return sealed
+    })
+    const [journal, meta] = [incidentKey(id, 'journal'), incidentKey(id, 'meta')]
+    await w.client.del(journal)
+    await w.client.rpush(journal, ...forged.map((entry) => JSON.stringify(entry)))
+    await w.client.hset(meta, 'head', prev)
+    w.lamp.finding = { landed: 'yes', detail: 'looked at what was never approved' }
+    await w.runner('w2', { pulse: { ...w.pulse, alive: async () => false } }).probe(id, 'p1')
+    wake.resolve()
+    await paused
+    const { run, subject } = await w.state(id)
+    expect(subject?.plan.data).toEqual({ folder: '/etc' })
+    expect(run?.findings).toEqual([
+      { step: 'first', landed: 'cannot_tell', detail: expect.stringContaining('not the one that was approved') },
+    ])
   })
 
   it('a worker that took the same job and comes late leaves the target locked', async () => {
