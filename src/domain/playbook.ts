@@ -60,6 +60,8 @@ export const Playbook = z.object({
   severity: z.string().nullable(),
   /** Name of a channel in the configuration; null means the default. */
   channel: z.string().nullable(),
+  /** The owner gets it with the evidence although there are changes: they help, and do not mend what is behind it. */
+  handOver: z.boolean().optional(),
   intro: z.string(),
   steps: z.array(Step),
 })

@@ -5,12 +5,15 @@ import { whyNot } from './regex.ts'
 import type { Entry, Tree } from './yaml.ts'
 
 /** What the front matter says, and where its `match` stands. */
-export type Front = Pick<Playbook, 'title' | 'match' | 'groupBy' | 'owner' | 'approvers' | 'severity' | 'channel'> & {
+export type Front = Pick<
+  Playbook,
+  'title' | 'match' | 'groupBy' | 'owner' | 'approvers' | 'severity' | 'channel' | 'handOver'
+> & {
   matchLine: number
 }
 
 const REQUIRED = ['title', 'match', 'group_by', 'owner', 'approvers']
-const KEYS = [...REQUIRED, 'severity', 'channel']
+const KEYS = [...REQUIRED, 'severity', 'channel', 'hand_over']
 const LABEL = /^[A-Za-z_][A-Za-z0-9_.-]*$/
 /** Slack's `header` and `card` blocks take a title of 150 characters: https://docs.slack.dev/reference/block-kit/blocks */
 export const LONGEST_TITLE = 150
@@ -23,6 +26,7 @@ const EXAMPLE: Record<string, string> = {
   approvers: 'approvers: ["@data-oncall"]',
   severity: 'severity: critical',
   channel: 'channel: data-incidents',
+  hand_over: 'hand_over: true',
 }
 
 /** Names that the configuration knows. What is left out is not checked. */
@@ -97,7 +101,12 @@ export function readFront(entries: readonly Entry[], names: Names, report: Repor
       `the configuration has no channel ${quote(channel)}`,
       instead(channel, names.channels),
     )
-  return { title, match, groupBy, owner, approvers, severity, channel, matchLine: by.get('match')?.at.line ?? 1 }
+  const wanted = by.get('hand_over')
+  const handOver = wanted?.value.kind === 'scalar' && wanted.value.value === true
+  if (wanted && !handOver && wanted.value.kind !== 'faulty')
+    report(wanted.at, '"hand_over" is not true', `Write ${EXAMPLE.hand_over}, or leave it out`)
+  const matchLine = by.get('match')?.at.line ?? 1
+  return { title, match, groupBy, owner, approvers, severity, channel, ...(handOver && { handOver }), matchLine }
 }
 
 function readMatch(entry: Entry | undefined, report: Report): Record<string, Matcher> {

@@ -81,19 +81,25 @@ function undoReminders(incident: Incident, { policy }: ViewContext): { at: strin
   })
 }
 
-/** Whose incident it is, where the playbook changes nothing and all of what it looks at was found; else null. */
+/** Whose incident it is, where no change of the playbook mends it and all of what it looks at was found; else null. */
 function heir({ playbook, evidence }: Incident, { ownerId }: ViewContext) {
-  if (!playbook || changesOf({ playbook }).length > 0) return null
+  if (!playbook || !(playbook.handOver || changesOf({ playbook }).length === 0)) return null
   if (Object.values(evidence).some((e) => !e.result)) return null
   const id = ownerId(playbook.owner)
-  return { name: playbook.owner, mention: id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id) }
+  return {
+    name: playbook.owner,
+    mention: id === null ? playbook.owner : id.startsWith('S') ? usergroup(id) : user(id),
+    why: playbook.handOver
+      ? 'what can be done in the thread does not mend the cause'
+      : 'nothing from here recovers this',
+  }
 }
 
 /** Once all that was looked for is there, it is handed to the owner. */
 function handover(incident: Incident, context: ViewContext): { at: string; drawn: Drawn[] }[] {
   const owner = heir(incident, context)
   if (!owner) return []
-  const words = ': nothing from here recovers this. It is yours, with what was found above.'
+  const words = `: ${owner.why}. It is yours, with what was found above.`
   const found = Object.values(incident.evidence).flatMap((e) => e.result?.at ?? [])
   const at = found.toSorted().at(-1) ?? incident.openedAt
   const text = fallback(`Handed over to ${owner.name}`)
@@ -115,7 +121,7 @@ function elsewhere(incident: Incident, context: ViewContext): Drawn[] {
     const blocks = card.kind === 'message' ? (card.blocks ?? []).filter((b) => b.type !== 'actions') : []
     return { ...card, key: `away:${card.key}`, kind: 'message' as const, thread: false, channel, blocks }
   })
-  const words = `: nothing from here recovers this. It is yours, with what was found. Incident ${incident.id}, opened `
+  const words = `: ${owner.why}. It is yours, with what was found. Incident ${incident.id}, opened `
   const text = fallback(`Handed over to ${owner.name}: ${incident.title}`)
   const blocks = [header(incident.title), lines([owner.mention, words, moment(incident.openedAt)])]
   return [{ key: 'away:handover', kind: 'message', thread: false, channel, text, blocks }, ...found]

@@ -77,6 +77,8 @@ describe('a playbook', () => {
       intro: 'The consumer reads one record that is *not* JSON.',
     })
     expect(Playbook.parse(playbook)).toEqual(playbook)
+    expect(playbook.handOver).toBeUndefined()
+    expect(parsed(GOOD.replace('severity: critical', 'hand_over: true')).handOver).toBe(true)
   })
 
   it('has a step for each second heading, with its line, its prose as written and its call', () => {
@@ -124,6 +126,7 @@ const TABLE: [name: string, from: string | RegExp, to: string, line: number, wha
   ['a missing key', 'owner: "@data-platform"\n', '', 1, 'the front matter has no "owner"'],
   ['broken YAML', 'group_by: [topic', 'group_by: ]topic', 4, 'the YAML does not parse: '],
   ['YAML that is a list', /title:[\s\S]*?critical/, '- title', 2, 'the YAML is not a mapping'],
+  ['hand_over that is not true', 'severity: critical', 'hand_over: "no"', 7, '"hand_over" is not true'],
   ['a title that is no text', /title: .*/, 'title: 5', 2, '"title" is not one line of text'],
   ['a title that is too long', /title: .*/, `title: ${'x'.repeat(151)}`, 2, '"title" is longer than 150 characters'],
   ['no matcher', /match: .*/, 'match: {}', 3, '"match" names no label'],

@@ -59,7 +59,17 @@ describe('a thread in every state', () => {
       const offered = idsIn(draw(name)).includes('keyturn:approve')
       expect([name, offered]).toEqual([
         name,
-        ['open', 'open-long', 'open-high', 'approved-once', 'reminded', 'moved', 'override', 'parts'].includes(name),
+        [
+          'handover-with-steps',
+          'open',
+          'open-long',
+          'open-high',
+          'approved-once',
+          'reminded',
+          'moved',
+          'override',
+          'parts',
+        ].includes(name),
       ])
     }
   })
@@ -92,6 +102,14 @@ describe('a thread in every state', () => {
     const early = render(incidentOf(...STATES.handover!.slice(0, -1)), context)
     expect(early.some((d) => d.key === 'note:handover')).toBe(false)
     expect(draw('open').some((d) => d.key === 'note:handover')).toBe(false)
+  })
+
+  it('hands over where the playbook says that its steps do not mend the cause, and offers them all the same', () => {
+    const drawn = draw('handover-with-steps')
+    const note = drawn.find((d) => d.key === 'note:handover')
+    expect(JSON.stringify(note)).toContain('does not mend the cause. It is yours')
+    expect(JSON.stringify(note)).toContain('"usergroup_id":"S0000PLAT"')
+    expect(drawn.some((d) => d.key.startsWith('proposal:p1'))).toBe(true)
   })
 
   it('shows it in the owner’s own channel too, with what was found and without buttons, and after all else', () => {

@@ -282,6 +282,7 @@ export const STATES: Record<string, readonly Happening[]> = {
     ...openWith(s).slice(1, 3),
     ...openWith(s).slice(4, 5),
   ],
+  'handover-with-steps': [{ ...opened, playbook: { ...playbook, handOver: true } }, ...openWith(s).slice(1)],
   planning: openWith(s).slice(0, 5),
   open: openWith(s),
   'open-long': openWith(big),
