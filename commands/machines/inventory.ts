@@ -44,7 +44,13 @@ export function pinScript({ packageManager, python }: Manager, pins: readonly Pi
         `apt-mark hold -- ${names} >&2`,
       ]
     case 'rpm':
-      return ['set -e', `dnf install --assumeyes -- ${joined('-')} >&2`, `dnf versionlock add -- ${joined('-')} >&2`]
+      // An older lock would hide every other version, and stand beside the new one.
+      return [
+        'set -e',
+        `dnf install --disableplugin=versionlock --assumeyes -- ${joined('-')} >&2`,
+        `dnf versionlock delete -- ${names} >&2 || true`,
+        `dnf versionlock add -- ${joined('-')} >&2`,
+      ]
     case 'pip':
       return [
         'set -e',

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { machinesPackages } from '../../../commands/machines/packages.ts'
@@ -120,6 +120,28 @@ describe('packages of machines', () => {
     await pinPackages.run(shown, m.world.run(shown).ctx)
     expect((await m.fleet.installed(IDS[0])).numpy).toBe('1.26.4')
     expect(shown.steps[0]?.detail).toContain("--no-deps -- 'numpy==1.26.4'")
+  })
+
+  it('pins rpm packages, and to another version again, with one lock at the end', async () => {
+    await m.close()
+    await begin({ packageManager: 'rpm' })
+    const [old, now] = ['1.26.4-1.amzn2023', '2.1.0-3.amzn2023']
+    for (const id of IDS) await m.fleet.packages(id, { numpy: now, bash: '5.2.15-1.amzn2023' }, { numpy: old })
+    await m.fleet.packages('i-0b000001', { numpy: old, bash: '5.2.15-1.amzn2023' })
+    expect((await compare()).blocks[0]).toMatchObject({ rows: [['numpy', now, old]] })
+    const [home, id] = [m.fleet.machines.get(IDS[0])!.home, IDS[0]]
+    // The archive keeps what was installed before: that is the way back.
+    const archive = await readFile(join(home, 'archive'), 'utf8')
+    for (const version of [old, now]) {
+      await writeFile(join(home, 'archive'), `${archive}numpy=${old}\nnumpy=${now}\n`)
+      const shown = await plan({ packages: `numpy=${version}`, instances: id })
+      await pinPackages.run(shown, m.world.run(shown).ctx)
+      expect(await m.fleet.installed(id)).toMatchObject({ numpy: version, bash: '5.2.15-1.amzn2023' })
+      expect(await readFile(join(home, 'locks'), 'utf8')).toBe(`numpy-${version}\n`)
+    }
+    const shown = await plan({ packages: 'numpy=9.9-1', instances: id })
+    await expect(pinPackages.run(shown, m.world.run(shown).ctx)).rejects.toThrow('Unable to find a match: numpy-9.9-1')
+    expect((await pinPackages.probe(shown, `pin:${id}`, m.world.read())).landed).toBe('no')
   })
 
   it('refuses packages that the group does not list', async () => {
