@@ -4,6 +4,7 @@ import { clearTasks } from './airflow/clear-tasks.ts'
 import { airflow } from './airflow/connection.ts'
 import { dagRuns } from './airflow/dag-runs.ts'
 import { failedTasks } from './airflow/failed-tasks.ts'
+import { hosts } from './airflow/hosts.ts'
 import { importErrors } from './airflow/import-errors.ts'
 import { markSuccess } from './airflow/mark-success.ts'
 import { pauseDag } from './airflow/pause-dag.ts'
@@ -14,6 +15,7 @@ import { resumeDag } from './airflow/resume-dag.ts'
 import { setPoolSlots } from './airflow/set-pool-slots.ts'
 import { taskDurations } from './airflow/task-durations.ts'
 import { taskLog } from './airflow/task-log.ts'
+import { tasks as airflowTasks } from './airflow/tasks.ts'
 import { triggerRun } from './airflow/trigger-run.ts'
 import { alertmanager } from './alertmanager/connection.ts'
 import { silence } from './alertmanager/silence.ts'
@@ -90,14 +92,17 @@ import { rebootCluster } from './redshift/reboot-cluster.ts'
 import { rejectedRows } from './redshift/rejected-rows.ts'
 import { tableColumns } from './redshift/table-columns.ts'
 import { terminateSessions as terminateRedshiftSessions } from './redshift/terminate-sessions.ts'
+import { compareFolders } from './s3/compare-folders.ts'
 import { s3 } from './s3/connection.ts'
 import { deletePrefix } from './s3/delete-prefix.ts'
+import { eventVolume } from './s3/event-volume.ts'
 import { findMalformedJson } from './s3/find-malformed-json.ts'
 import { listPrefix } from './s3/list-prefix.ts'
 import { quarantineRecords } from './s3/quarantine-records.ts'
 import { repackArchive } from './s3/repack-archive.ts'
 import { testArchiveCommand } from './s3/test-archive.ts'
 import { script } from './script/connection.ts'
+import { scriptLook } from './script/look.ts'
 import { scriptRun } from './script/run.ts'
 
 /** Every command that a playbook can call. */
@@ -118,10 +123,13 @@ export const commands: readonly Command[] = [
   pagerdutyIncident,
   acknowledge,
   pagerdutyResolve,
+  scriptLook,
   scriptRun,
   findMalformedJson,
   quarantineRecords,
   listPrefix,
+  compareFolders,
+  eventVolume,
   deletePrefix,
   testArchiveCommand,
   repackArchive,
@@ -134,6 +142,8 @@ export const commands: readonly Command[] = [
   failedTasks,
   clearTasks,
   taskLog,
+  airflowTasks,
+  hosts,
   importErrors,
   taskDurations,
   airflowPool,

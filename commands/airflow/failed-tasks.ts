@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead } from '../../src/domain/command.ts'
 import { airflow } from './connection.ts'
+import { isCritical } from './guards.ts'
 import { line, nameOf } from './show.ts'
 
 const ROWS = 20
@@ -22,7 +23,7 @@ export const failedTasks = defineRead({
     hours: z.coerce.number().int().min(1).max(168).default(24).describe('How far back to look, in hours'),
   }),
   async read({ connection, dag, run, hours }, ctx) {
-    const { client } = await ctx.connect(airflow, connection)
+    const { client, settings } = await ctx.connect(airflow, connection)
     const since = run === '~' ? new Date(ctx.requestedAt.getTime() - hours * 3_600_000).toISOString() : undefined
     const failed = (await client.tasks(dag, run, { states: ['failed'], since }, ctx.signal)).sort((a, b) =>
       a.end === b.end ? (nameOf(a) < nameOf(b) ? -1 : 1) : a.end < b.end ? -1 : 1,
@@ -32,10 +33,19 @@ export const failedTasks = defineRead({
     const blocks: EvidenceBlock[] = [
       {
         type: 'table',
-        columns: ['DAG', 'Run', 'Task', 'Try', 'Began', 'Ended', 'Operator'],
+        columns: ['DAG', 'Run', 'Task', 'Try', 'Began', 'Ended', 'Operator', 'Critical'],
         rows: failed
           .slice(0, ROWS)
-          .map((t) => [t.dag, t.run, nameOf(t), String(t.tryNumber), t.start, t.end, t.operator]),
+          .map((t) => [
+            t.dag,
+            t.run,
+            nameOf(t),
+            String(t.tryNumber),
+            t.start,
+            t.end,
+            t.operator,
+            isCritical(settings, t.dag, t.task) ? 'yes' : 'no',
+          ]),
         omitted: Math.max(0, failed.length - ROWS),
       },
     ]

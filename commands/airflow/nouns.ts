@@ -24,6 +24,7 @@ export const TaskInstance = z
     operator: text,
     pool: text,
     pool_slots: z.number().default(1),
+    hostname: text,
     rendered_fields: z.record(z.string(), z.unknown()).nullish(),
   })
   .transform((t) => ({
@@ -40,6 +41,8 @@ export const TaskInstance = z
     operator: t.operator,
     pool: t.pool,
     poolSlots: t.pool_slots,
+    /** The machine that it runs or ran on; empty before it began. */
+    host: t.hostname,
     rendered: t.rendered_fields ?? {},
   }))
 export type TaskInstance = z.output<typeof TaskInstance>

@@ -15,6 +15,15 @@ const Settings = z.strictObject({
     .string()
     .regex(/^[^/].*\/$/, 'ends in / and does not begin with it')
     .default('quarantine/'),
+  /** Where the files of an event of a day are: `bucket/raw/{event}/{yyyy}-{mm}-{dd}/`, the days in UTC. */
+  events: z
+    .string()
+    .regex(/^[^/{}]+\/.*\/$/, 'a bucket, then a folder ending in /')
+    .refine(
+      (layout) => ['{event}', '{yyyy}', '{mm}', '{dd}'].every((part) => layout.split(part).length === 2),
+      'names {event}, {yyyy}, {mm} and {dd}, once each',
+    )
+    .optional(),
   /** Nothing is deleted elsewhere; left out, nothing at all. */
   deletable: z.array(Deletable).default([]),
 })

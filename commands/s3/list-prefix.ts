@@ -3,13 +3,9 @@ import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { isAllowed, s3 } from './connection.ts'
 import { deletableAt, goingRun } from './deletable.ts'
-import type { Totals } from './listing.ts'
-import { add, counted, listUnder, none, sizeOf, timeOf } from './listing.ts'
+import { counted, foldersUnder, MOST_KEYS, sizeOf, timeOf } from './listing.ts'
 
-/** Evidence has a minute: so many keys are counted, a thousand a request. */
-const MOST = 100_000
 const ROWS = 20
-const OWN = '(directly here)'
 
 /** Counts the objects under a prefix by folder, with sizes and the times of the oldest and the newest. */
 export const listPrefix = defineRead({
@@ -27,21 +23,7 @@ export const listPrefix = defineRead({
       throw new Refused(
         `The connection "${connection}" may not read s3://${bucket}/${prefix}. Allowed: ${settings.buckets.join(', ')}.`,
       )
-    const all = none()
-    const folders = new Map<string, Totals>()
-    let more = false
-    for await (const object of listUnder(client, bucket, prefix, ctx.signal)) {
-      if (all.objects === MOST) {
-        more = true
-        break
-      }
-      const end = object.key.indexOf('/', prefix.length)
-      const folder = end < 0 ? OWN : object.key.slice(prefix.length, end + 1)
-      const totals = folders.get(folder) ?? none()
-      add(totals, object)
-      folders.set(folder, totals)
-      add(all, object)
-    }
+    const { all, folders, more } = await foldersUnder(client, bucket, prefix, ctx.signal)
     const where = `s3://${bucket}/${prefix}`
     const used = prefix.endsWith('/') ? deletableAt(settings.deletable, bucket, prefix) : null
     const owned = used && (await goingRun(used.entry, used.job, ctx))
@@ -58,7 +40,7 @@ export const listPrefix = defineRead({
         omitted: Math.max(0, rows.length - ROWS),
       },
     ]
-    if (more) blocks.push({ type: 'text', text: `There are more: the count ended at ${MOST} objects.` })
+    if (more) blocks.push({ type: 'text', text: `There are more: the count ended at ${MOST_KEYS} objects.` })
     const mean = `${sizeOf(all.bytes / all.objects)} each`
     return {
       summary: `${more ? 'More than ' : ''}${counted(all.objects, 'object')} under ${where}: ${sizeOf(all.bytes)} (${mean}), from ${timeOf(all.oldest)} to ${timeOf(all.newest)}.${run}`,

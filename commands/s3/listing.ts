@@ -56,6 +56,27 @@ export function add(totals: Totals, { size, modified }: Listed): void {
   totals.bytes += size
 }
 
+/** Evidence has a minute: so many keys are counted, a thousand a request. */
+export const MOST_KEYS = 100_000
+/** The name under which what lies in no folder is counted. */
+export const HERE = '(directly here)'
+
+/** All objects under a prefix, in all and by the folders directly below it; `more` when there were too many to count. */
+export async function foldersUnder(client: S3Client, bucket: string, prefix: string, signal: AbortSignal) {
+  const all = none()
+  const folders = new Map<string, Totals>()
+  for await (const object of listUnder(client, bucket, prefix, signal)) {
+    if (all.objects === MOST_KEYS) return { all, folders, more: true }
+    const end = object.key.indexOf('/', prefix.length)
+    const folder = end < 0 ? HERE : object.key.slice(prefix.length, end + 1)
+    const totals = folders.get(folder) ?? none()
+    add(totals, object)
+    folders.set(folder, totals)
+    add(all, object)
+  }
+  return { all, folders, more: false }
+}
+
 const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']
 
 /** `1536` as `1.5 KiB`. */

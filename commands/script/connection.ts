@@ -17,6 +17,8 @@ const Call = z.strictObject({ path: Absolute, args: z.array(Argument).default([]
 
 export const Script = Call.extend({
   summary: z.string().default(''),
+  /** It changes nothing, so that script.look may run it without a decision; whoever writes the settings vouches for it. */
+  readOnly: z.boolean().default(false),
   params: z.record(z.string().regex(/^\w+$/), Value).default({}),
   cwd: Absolute.default('/'),
   timeoutSeconds: z.number().int().min(1).max(3_600).default(60),

@@ -20,7 +20,8 @@ const Params = z.object({
 
 type Data = { connection: string; script: string; values: Record<string, string>; sha256: string }
 
-async function open(connection: string, name: string, ctx: ReadContext) {
+/** The script of that name, and what it runs with; Refused if the connection has none. */
+export async function open(connection: string, name: string, ctx: ReadContext) {
   const { client, settings } = await ctx.connect(kind, connection)
   const script = Object.hasOwn(settings.scripts, name) ? settings.scripts[name] : undefined
   if (!script)
@@ -29,7 +30,7 @@ async function open(connection: string, name: string, ctx: ReadContext) {
 }
 
 /** SHA-256 of the executable. Throws Refused if it is none, or if anybody on the machine may change it. */
-async function examine(path: string): Promise<string> {
+export async function examine(path: string): Promise<string> {
   const real = await realpath(path).catch(() => {
     throw new Refused(`There is no ${path} on the worker.`)
   })
@@ -45,7 +46,8 @@ async function examine(path: string): Promise<string> {
   return hash.digest('hex')
 }
 
-async function call(
+/** Runs the script or its check with these values. */
+export async function call(
   which: { path: string; args: string[] },
   script: Script,
   values: Record<string, string>,
@@ -81,7 +83,7 @@ const alive = (left: readonly number[]) =>
   left.length === 0 ? '' : `; processes of it that could not be ended: ${left.slice(0, 10).join(', ')}`
 
 /** How a script that did not succeed ended, in one sentence. */
-function failure(name: string, script: Script, { stopped, code, killedBy, output, left }: Ended): string {
+export function failure(name: string, script: Script, { stopped, code, killedBy, output, left }: Ended): string {
   const how =
     stopped === 'cancelled'
       ? 'was cancelled and killed'

@@ -1,10 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { dagRuns } from '../../../commands/airflow/dag-runs.ts'
 import { matches } from '../../../commands/airflow/guards.ts'
+import { hosts } from '../../../commands/airflow/hosts.ts'
 import { importErrors } from '../../../commands/airflow/import-errors.ts'
 import { pool } from '../../../commands/airflow/pool.ts'
 import { taskDurations } from '../../../commands/airflow/task-durations.ts'
 import { taskLog } from '../../../commands/airflow/task-log.ts'
+import { tasks } from '../../../commands/airflow/tasks.ts'
 import type { ReadCommand } from '../../../src/domain/command.ts'
 import type { World } from '../context.ts'
 import { startJobs } from './world.ts'
@@ -122,6 +124,57 @@ describe.each([1, 2] as const)('evidence, API v%i', (api) => {
       ['billing', 'critical'],
       ['backfill_orders', 'backfill'],
     ])
+  })
+
+  it('lists runs of some DAGs only, the longest first, those that go on until now', async () => {
+    const { state } = jobs.server
+    state.addRun('parse_clicks', 'a', 'failed', {}, { start: '2026-03-14T01:00:00Z', end: '2026-03-14T01:20:00Z' })
+    state.addRun('parse_views', 'b', 'running', {}, { start: '2026-03-14T01:30:00Z' })
+    state.addRun('report', 'c', 'failed', {}, { start: '2026-03-13T01:00:00Z', end: '2026-03-14T01:00:00Z' })
+    state.addRun('parse_new', 'd', 'queued', {}, { start: undefined, end: undefined })
+    const { summary, blocks } = await read(dagRuns, { dags: 'parse_*', order: 'longest' })
+    expect(summary).toContain('3 runs of all DAGs; 0 of critical DAGs. The longest is parse_views with 120 min.')
+    expect(blocks[0]?.type === 'table' && blocks[0].rows.map((row) => [row[0], row.at(-2)])).toEqual([
+      ['parse_views', '120'],
+      ['parse_clicks', '20'],
+      ['parse_new', ''],
+    ])
+  })
+
+  it('shows tasks of one run that have not begun, and says which are critical', async () => {
+    const { state } = jobs.server
+    state.addRun('billing', 'r', 'failed', { load: 'failed', downscale: 'upstream_failed', next: null })
+    const { summary, blocks } = await read(tasks, { dag: 'billing', run: 'r', tasks: 'downscale' })
+    expect(summary).toBe('billing, run r: downscale is upstream_failed.')
+    expect(blocks[0]).toMatchObject({
+      rows: [['downscale', 'upstream_failed', '0', '', '', 'PythonOperator', 'yes']],
+    })
+    const all = await read(tasks, { dag: 'billing', run: 'r' })
+    expect(all.summary).toBe('billing, run r: 1 failed, 1 none, 1 upstream_failed.')
+    await expect(read(tasks, { dag: 'billing', run: 'r', tasks: 'ghost' })).rejects.toThrow('no task "ghost"')
+    await expect(read(tasks, { dag: 'billing', run: 'x' })).rejects.toMatchObject({ name: 'Refused' })
+  })
+
+  it('shows first the machines on which a backfill runs beside critical tasks', async () => {
+    const { state } = jobs.server
+    const on = (dag: string, task: string, host: string, taskState = 'running') =>
+      state.addTask(dag, 'r', task, taskState, { host, start: '2026-03-14T02:00:00Z' })
+    for (const dag of ['billing', 'backfill_orders', 'report']) state.addRun(dag, 'r', 'running', {})
+    on('report', 'work', 'worker-1')
+    on('backfill_orders', 'alone', 'worker-1')
+    on('billing', 'work', 'worker-2')
+    on('billing', 'done', 'worker-1', 'success')
+    on('backfill_orders', 'work', 'worker-2')
+    const { summary, blocks } = await read(hosts)
+    expect(summary).toBe('4 running tasks on 2 machines. A backfill runs beside critical tasks on worker-2.')
+    expect(blocks[0]?.type === 'table' && blocks[0].rows.map((row) => [row[0], row[1], row[4]])).toEqual([
+      ['worker-2', 'billing.work', 'critical'],
+      ['worker-2', 'backfill_orders.work', 'backfill'],
+      ['worker-1', 'backfill_orders.alone', 'backfill'],
+      ['worker-1', 'report.work', ''],
+    ])
+    state.tasks.pop()
+    expect((await read(hosts)).summary).toContain('On none of them')
   })
 
   it('shows the end of a long log only, and which try it is', async () => {

@@ -22,6 +22,7 @@ export type Task = {
   pool: string
   slots: number
   operator?: string
+  host?: string
   rendered?: object
 }
 export type Dataset = { uri: string; producers: string[]; consumers: string[] }
@@ -135,6 +136,7 @@ export function wire(state: State) {
     pool: t.pool,
     pool_slots: t.slots,
     operator: t.operator ?? 'PythonOperator',
+    hostname: t.host ?? null,
     executor_config: '{}',
     task_display_name: t.task,
     rendered_fields: t.rendered ?? {},

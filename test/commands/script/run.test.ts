@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { ScriptSettings } from '../../../commands/script/connection.ts'
+import { scriptLook } from '../../../commands/script/look.ts'
 import { scriptRun } from '../../../commands/script/run.ts'
 import { Refused } from '../../../src/domain/command.ts'
 import { createWorld, propose, type World } from '../context.ts'
@@ -311,6 +312,41 @@ describe('script.run', () => {
       await chmod(path, 0o757)
       await expect(plan('loose')).rejects.toThrow('may be changed by anybody')
     })
+  })
+})
+
+describe('script.look', () => {
+  const look = (script: string, args: string[] = []) =>
+    scriptLook.read({ connection: 'tools', script, args }, world.read())
+
+  it('shows what a read-only script says and how it ended, without its secrets', async () => {
+    const path = await executable(
+      'status',
+      'console.log("jobs of " + process.argv[2], process.env.TOOL_TOKEN); process.exitCode = 2',
+    )
+    const params = { day: { type: 'text', pattern: '[0-9-]+' } }
+    allow({ status: { path, args: ['{day}'], params, readOnly: true } }, { envFrom: ['TOOL_TOKEN'] })
+    const { summary, blocks } = await look('status', ['day=2026-11-20'])
+    expect(summary).toBe('status ended with exit code 2.')
+    expect(blocks).toEqual([{ type: 'code', text: expect.stringMatching(/^jobs of 2026-11-20 \[secret\]\s*$/) }])
+    await expect(look('status', ['day=; id'])).rejects.toMatchObject({ name: 'Refused' })
+  })
+
+  it('runs no script that the settings do not call read-only', async () => {
+    const mark = join(folder, 'mark')
+    const path = await executable('clean', `(await import("node:fs")).writeFileSync(${JSON.stringify(mark)}, "x")`)
+    allow({ clean: { path } })
+    await expect(look('clean')).rejects.toThrow('do not call clean read-only: it runs by script.run, after a decision')
+    await expect(readFile(mark)).rejects.toThrow('ENOENT')
+    await expect(look('other')).rejects.toMatchObject({ name: 'Refused' })
+  })
+
+  it('gives up at the deadline, and leaves nothing behind', async () => {
+    const path = await executable('slow', 'await report(); setInterval(() => {}, 1_000)')
+    const params = { port }
+    allow({ slow: { path, args: ['{port}'], params, readOnly: true, timeoutSeconds: 1 } })
+    await expect(look('slow', [`port=${register.port}`])).rejects.toThrow('slow was killed after 1 s')
+    await register.gone()
   })
 })
 
