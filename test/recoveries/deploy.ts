@@ -4,6 +4,7 @@ import type { Row } from './row.ts'
 
 export const GOOD = 'a'.repeat(40)
 export const BAD = 'b'.repeat(40)
+const OLDER = 'c'.repeat(40)
 
 /** A stack `checkout` with the buggy version on green, the one before on blue, and the CI that knows both. */
 export async function startShop() {
@@ -47,13 +48,13 @@ export async function startShop() {
     secrets: { K: 'local-secret', CI_TOKEN: TOKEN },
     arrange() {
       ci.commits.clear()
+      ci.push(OLDER, 'Sell gift cards')
       ci.push(GOOD, 'Round to cents')
       ci.push(BAD, 'Add a coupon', [{ name: 'tests', status: 'in_progress', conclusion: null }])
       aws.addStack('checkout', { BlueVersion: GOOD, BlueCopies: '0', GreenVersion: BAD, GreenCopies: '2' })
     },
-    mended() {
+    mended(want: object = { BlueVersion: GOOD, BlueCopies: '2', GreenVersion: BAD, GreenCopies: '0' }) {
       const now = JSON.stringify(aws.state.stacks.get('checkout')?.parameters)
-      const want = { BlueVersion: GOOD, BlueCopies: '2', GreenVersion: BAD, GreenCopies: '0' }
       if (now !== JSON.stringify(want)) throw new Error(`not rolled back: ${now}`)
     },
     close: () => Promise.all([aws.close(), ci.close()]),
@@ -66,7 +67,9 @@ type Firing = { labels: Record<string, string>; annotations?: Record<string, str
 function row(
   of: Pick<Row, 'id' | 'failure' | 'playbook'>,
   firing: Firing,
-  guard: { arrange(aws: CloudFormation, ci: GitHub): void; says: RegExp },
+  more: Pick<Awaited<ReturnType<Row['begin']>>, 'evidence' | 'recover'>,
+  mended: object | undefined,
+  guards: readonly { arrange(aws: CloudFormation, ci: GitHub): void; says: RegExp }[],
 ): Row {
   return {
     ...of,
@@ -80,15 +83,16 @@ function row(
           shop.arrange()
           return firing
         },
-        mended: async () => shop.mended(),
-        guard: {
+        ...more,
+        mended: async () => shop.mended(mended),
+        guards: guards.map((guard) => ({
           async arrange(desk) {
             shop.arrange()
             guard.arrange(shop.aws, shop.ci)
             return desk.fire(firing)
           },
           says: guard.says,
-        },
+        })),
         async stop() {
           await shop.close()
         },
@@ -97,14 +101,34 @@ function row(
   }
 }
 
+const deploying = {
+  arrange: (aws: CloudFormation) =>
+    void Object.assign(aws.state.stacks.get('checkout')!, { StackStatus: 'UPDATE_IN_PROGRESS' }),
+  says: /A deploy of "checkout" is going on/,
+}
+const red = {
+  arrange: (_: CloudFormation, ci: GitHub) =>
+    void ci.push(GOOD, 'red', [{ name: 'tests', status: 'completed', conclusion: 'failure' }]),
+  says: /are not green: tests ended with failure/,
+}
+const deployed = new RegExp(`runs ${BAD} on green`)
+const lastGood = new RegExp(`newest commit of shop/checkout \\(main\\) with green checks is ${GOOD}`)
+
 export const DEPLOY_ROWS: readonly Row[] = [
   row(
     { id: 'C3', failure: 'A buggy version of a service is live', playbook: 'deploy/buggy-version-live' },
     { labels: { alertname: 'BuggyVersionLive', ...labels } },
     {
-      arrange: (aws) => void Object.assign(aws.state.stacks.get('checkout')!, { StackStatus: 'UPDATE_IN_PROGRESS' }),
-      says: /A deploy of "checkout" is going on/,
+      evidence: [deployed, lastGood, /Wait until blue answers that commit 3 times in a row/],
+      async recover(desk, id) {
+        await desk.approve(id)
+        // The version before has the bug as well.
+        await desk.ask(id, 'roll-back-to-another-commit', { commit: OLDER })
+        await desk.approve(id)
+      },
     },
+    { BlueVersion: GOOD, BlueCopies: '0', GreenVersion: OLDER, GreenCopies: '2' },
+    [deploying, red],
   ),
   row(
     {
@@ -116,9 +140,8 @@ export const DEPLOY_ROWS: readonly Row[] = [
       labels: { alertname: 'DeployedBeforeTests', ...labels, commit: BAD },
       annotations: { last_green_commit: GOOD },
     },
-    {
-      arrange: (_, ci) => void ci.push(GOOD, 'red', [{ name: 'tests', status: 'completed', conclusion: 'failure' }]),
-      says: /are not green: tests ended with failure/,
-    },
+    { evidence: [/are not green: tests/, deployed, lastGood] },
+    undefined,
+    [red, deploying],
   ),
 ]

@@ -2,6 +2,7 @@ import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { commands, connectionKinds } from '../../commands/index.ts'
 import { parseConfig } from '../../src/config.ts'
 import { proposalOf } from '../../src/domain/incident.ts'
+import { isQuiet } from '../../src/domain/ladder.ts'
 import type { Person } from '../../src/domain/policy.ts'
 import type { ParamValues } from '../../src/domain/ports.ts'
 import { formatFaults } from '../../src/markdown/fault.ts'
@@ -13,6 +14,7 @@ import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { createIngest } from '../../src/pipeline/ingest.ts'
 import { createPropose } from '../../src/pipeline/propose.ts'
 import { createRun } from '../../src/pipeline/run.ts'
+import { createBotTick } from '../../src/pipeline/tick.ts'
 import type { Workbench } from '../../src/pipeline/workbench.ts'
 import { createJournal } from '../../src/redis/journal.ts'
 import { incidentId, parseIncidentId } from '../../src/redis/keys.ts'
@@ -67,7 +69,8 @@ export async function createDesk(
 
   const client = redis.connect()
   await client.flushall()
-  const clock = Date.now
+  let ahead = 0
+  const clock = () => Date.now() + ahead
   const journal = createJournal({ redis: client, subscriber: redis.connect(), clock })
   const locks = createLocks(client)
   const pulse = createPulse(client)
@@ -146,6 +149,19 @@ export async function createDesk(
     },
     incident: incidentOf,
     last: async (id: string) => (await incidentOf(id)).proposals.at(-1),
+    /** The alerts of the incident are over. */
+    async resolve(id: string): Promise<void> {
+      const endsAt = new Date(clock()).toISOString()
+      const alerts = Object.values((await incidentOf(id)).alerts)
+      await ingest({ alerts: alerts.map((a) => ({ ...a, status: 'resolved', endsAt })), truncated: 0 })
+    },
+    /** Hours pass, and the bot makes its round. */
+    async wait(hours: number): Promise<void> {
+      ahead += hours * 3_600_000
+      const isShown = async () => false
+      await createBotTick({ ...common, keys, freezer, isShown })()
+    },
+    isQuiet: async (id: string) => isQuiet(await incidentOf(id)),
     /** On call, somebody asks for a step. */
     async ask(id: string, step: string, params: ParamValues = {}): Promise<void> {
       const answer = await handlers.request({ incident: id, step, params, person: ONA })

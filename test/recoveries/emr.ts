@@ -15,6 +15,7 @@ const labels = {
   run: 'p1',
 }
 const CANCEL = 'cancel-the-stuck-step'
+const OWN = 'or-run-it-on-a-cluster-of-its-own'
 const DELETE = 'delete-its-temporary-files'
 
 /** A step that is stuck holds the next one; the run that waited for it has failed and left its files. */
@@ -25,9 +26,19 @@ export const EMR_ROWS: readonly Row[] = [
     playbook: 'emr/steps-pending',
     peer: 'servers that speak the protocols of EMR and Airflow, and s3rver',
     async begin() {
-      const [emr, lake] = [await startEmr(), await startLake()]
+      const [emr, lake] = [await startEmr(), await startLake({ trigger: { parse: { texts: ['cluster'] } } })]
       const arrange = async () => {
         emr.state.cluster = 'RUNNING'
+        emr.state.groups = [
+          {
+            Id: 'ig-1',
+            InstanceGroupType: 'TASK',
+            InstanceType: 'm6g.xlarge',
+            RequestedInstanceCount: 6,
+            RunningInstanceCount: 4,
+            state: 'RUNNING',
+          },
+        ]
         emr.state.steps.splice(
           0,
           Number.POSITIVE_INFINITY,
@@ -57,6 +68,11 @@ export const EMR_ROWS: readonly Row[] = [
           await arrange()
           return { labels }
         },
+        evidence: [
+          /The cluster \\"parsers\\" \(production, us-east-1\) is RUNNING; 2 machines that it asked for are missing/,
+          /1 of 2 open steps of \\"parsers\\" wait/,
+          /"parse".{0,300}"RUNNING".*"load".{0,300}"PENDING"/,
+        ],
         async recover(desk, id) {
           await desk.ask(id, CANCEL, { steps: 's-1', running: 'yes' })
           await desk.approve(id)
@@ -64,25 +80,48 @@ export const EMR_ROWS: readonly Row[] = [
             await desk.ask(id, step)
             await desk.approve(id)
           }
+          const { runs, tasks } = lake.airflow.state
+          if (tasks.some((task) => task.state === 'failed')) throw new Error('the task still waits for its reset')
+          // The cluster is full still, and the run waits in vain once more.
+          Object.assign(runs[0]!, { state: 'failed' })
+          await desk.ask(id, OWN, { conf: '{"cluster":"own"}' })
+          await desk.approve(id)
         },
         async mended() {
           const steps = emr.state.steps.map((step) => `${step.Id} ${step.state}`).join()
           if (steps !== 's-1 CANCELLED,s-2 PENDING') throw new Error(`not mended: ${steps}`)
           await lake.holds('tmp/load/run-3/part-0', 'tmp/parse/run-6/part-0')
-          const { tasks } = lake.airflow.state
-          if (tasks.some((task) => task.state === 'failed')) throw new Error('the task still waits for its reset')
+          const confs = lake.airflow.state.runs.map((run) => JSON.stringify(run.conf ?? {})).join()
+          if (confs !== '{},{"cluster":"own"}') throw new Error(`runs with ${confs}`)
         },
-        guard: {
-          async arrange(desk) {
-            await arrange()
-            const id = await desk.fire({ labels: { ...labels, temporary: 'tmp/load/run-3/' } })
-            await desk.ask(id, CANCEL, { steps: 's-1', running: 'yes' })
-            await desk.approve(id)
-            await desk.ask(id, DELETE)
-            return id
+        guards: [
+          {
+            async arrange(desk) {
+              await arrange()
+              const id = await desk.fire({ labels: { ...labels, temporary: 'tmp/load/run-3/' } })
+              await desk.ask(id, CANCEL, { steps: 's-1', running: 'yes' })
+              await desk.approve(id)
+              await desk.ask(id, DELETE)
+              return id
+            },
+            says: /is not a folder of "parse": below lake\/tmp it belongs to "load"/,
           },
-          says: /is not a folder of "parse": below lake\/tmp it belongs to "load"/,
-        },
+          {
+            async arrange(desk) {
+              await arrange()
+              const id = await desk.fire({ labels })
+              await desk.ask(id, CANCEL, { steps: 's-2', running: 'no' })
+              await desk.approve(id)
+              for (const step of [DELETE, 'run-the-workflow-s-task-again']) {
+                await desk.ask(id, step)
+                await desk.approve(id)
+              }
+              await desk.ask(id, OWN, { conf: '{"cluster":"own"}' })
+              return id
+            },
+            says: /A run of parse is (queued|running) already: p1/,
+          },
+        ],
         async stop() {
           await emr.close()
           await lake.stop()

@@ -29,6 +29,7 @@ export const KUBERNETES_ROWS: readonly Row[] = [
       await state.deploy('streaming', 'dask-scheduler', 'dask:1', 1)
       await state.deploy('streaming', 'dask-workers', 'dask:1', 3)
       server.logs.set('dask-scheduler', 'Removing worker tls://10.0.0.7:40331 caused the cluster to lose 3 tasks')
+      server.logs.set('dask-workers', 'Connection to scheduler broken. Reconnecting...')
       const pods = () => ['dask-scheduler', 'dask-workers'].flatMap((name) => state.podsOf(name))
       const old = pods().map((pod) => pod.metadata.uid)
       const firing = {
@@ -56,6 +57,12 @@ export const KUBERNETES_ROWS: readonly Row[] = [
           },
         },
         secrets: { KUBE_TOKEN: TOKEN, AIRFLOW_TOKEN },
+        evidence: [
+          /0 of 4 pods in streaming/,
+          /Removing worker tls/,
+          /Connection to scheduler broken/,
+          /0 runs? of all DAGs|0 running/,
+        ],
         async alert() {
           airflow.state.addDag('parse')
           airflow.state.addRun('parse', 'r1', 'failed', { work: 'failed' })
@@ -73,16 +80,18 @@ export const KUBERNETES_ROWS: readonly Row[] = [
           const task = airflow.state.tasks.find((one) => one.dag === 'parse')
           must(task?.state !== 'failed', `the task is ${task?.state}`)
         },
-        guard: {
-          async arrange(desk) {
-            state.held = true
-            state.wish(state.find('streaming', 'dask-workers'), (spec) => {
-              spec.template.spec.containers[0]!.image = 'dask:2'
-            })
-            return desk.fire(firing)
+        guards: [
+          {
+            async arrange(desk) {
+              state.held = true
+              state.wish(state.find('streaming', 'dask-workers'), (spec) => {
+                spec.template.spec.containers[0]!.image = 'dask:2'
+              })
+              return desk.fire(firing)
+            },
+            says: /rollout of streaming\/dask-workers is going on/,
           },
-          says: /rollout of streaming\/dask-workers is going on/,
-        },
+        ],
         async stop() {
           await server.stop()
           await airflow.stop()
@@ -98,6 +107,7 @@ export const KUBERNETES_ROWS: readonly Row[] = [
     async begin() {
       const server = await startKubernetes()
       const { state } = server
+      server.logs.set('loader before', 'SyntaxError: Unexpected token in /etc/loader.json')
       const loader = await state.deploy('streaming', 'loader', 'loader:1', 2)
       const labels = {
         alertname: 'KubePodCrashLooping',
@@ -108,6 +118,11 @@ export const KUBERNETES_ROWS: readonly Row[] = [
       return {
         connections: { cluster: cluster(server.url, { loader: { replicas: { min: 0, max: 4 } } }) },
         secrets: { KUBE_TOKEN: TOKEN },
+        evidence: [
+          /pods in streaming \(production\) are not well/,
+          /CrashLoopBackOff/,
+          /SyntaxError: Unexpected token in \/etc\/loader\.json/,
+        ],
         async alert() {
           state.wish(loader, (spec) => {
             spec.template = structuredClone(spec.template)
@@ -124,15 +139,26 @@ export const KUBERNETES_ROWS: readonly Row[] = [
           must(/does not come up/.test(restart.run!.message), restart.run!.message)
           await desk.ask(id, 'go-back-to-the-revision-before')
           await desk.approve(id)
+          await desk.ask(id, 'stop-it')
+          await desk.approve(id)
+          must(state.podsOf('loader').length === 0, 'it was not stopped')
+          await desk.ask(id, 'start-it-again', { replicas: '2' })
+          await desk.approve(id)
         },
         async mended() {
           const images = state.podsOf('loader').map((pod) => pod.spec.containers[0]!.image)
           must(images.join() === 'loader:1,loader:1', `runs ${images}`)
         },
-        guard: {
-          arrange: (desk) => desk.fire({ labels: { ...labels, namespace: 'payments', pod: 'x' } }),
-          says: /does not list the namespace "payments"/,
-        },
+        guards: [
+          {
+            arrange: (desk) => desk.fire({ labels: { ...labels, namespace: 'payments', pod: 'x' } }),
+            says: /does not list the namespace "payments"/,
+          },
+          {
+            arrange: (desk) => desk.fire({ labels: { ...labels, deployment: 'billing', pod: 'x' } }),
+            says: /billing/,
+          },
+        ],
         stop: () => server.stop(),
       }
     },

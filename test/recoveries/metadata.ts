@@ -21,15 +21,21 @@ function row({
   arrange,
   firing,
   recover,
+  evidence,
   mended,
-  guard,
+  guards,
   ...rest
 }: Pick<Row, 'id' | 'failure' | 'playbook'> & {
   arrange(metadata: Metadata): void
   firing: Firing
   recover?(desk: Desk, id: string, metadata: Metadata): Promise<void>
+  evidence: readonly RegExp[]
   mended(metadata: Metadata): boolean
-  guard: { arrange?(metadata: Metadata): void; ask?(desk: Desk, id: string): Promise<void>; says: RegExp }
+  guards: readonly {
+    arrange?(metadata: Metadata): void
+    ask?(desk: Desk, id: string): Promise<void>
+    says: RegExp
+  }[]
 }): Row {
   return {
     ...rest,
@@ -45,7 +51,8 @@ function row({
         },
         ...(recover && { recover: (desk, id) => recover(desk, id, metadata) }),
         mended: async () => must(mended(metadata), metadata),
-        guard: {
+        evidence,
+        guards: guards.map((guard) => ({
           async arrange(desk) {
             metadata.reset()
             arrange(metadata)
@@ -55,7 +62,7 @@ function row({
             return id
           },
           says: guard.says,
-        },
+        })),
         stop: () => metadata.stop(),
       }
     },
@@ -103,6 +110,7 @@ export const METADATA_ROWS: readonly Row[] = [
           arrange()
           return firing
         },
+        evidence: [/2 in jobs\./, /3 in committed\./, /1 in changed-files\..{0,900}dags\/nightly\.py/],
         async recover(desk, id) {
           await desk.approve(id)
           await desk.ask(id, 'retract-what-they-committed', { count: '3' })
@@ -115,15 +123,29 @@ export const METADATA_ROWS: readonly Row[] = [
           const changes = metadata.seen.filter((s) => s.method === 'POST').map((s) => s.url.split('/').at(-1))
           must(changes.join() === 'kill,kill,retract,retract,retract' && load?.state !== 'failed', metadata)
         },
-        guard: {
-          async arrange(desk) {
-            metadata.reset()
-            arrange()
-            metadata.compared.files.push({ filename: 'dags/billing.py', status: 'modified', changes: 40 })
-            return desk.fire(firing)
+        guards: [
+          {
+            async arrange(desk) {
+              metadata.reset()
+              arrange()
+              metadata.compared.files.push({ filename: 'dags/billing.py', status: 'modified', changes: 40 })
+              return desk.fire(firing)
+            },
+            says: /changes more than the fix \(changed-files: dags\/billing\.py\)/,
           },
-          says: /changes more than the fix \(changed-files: dags\/billing\.py\)/,
-        },
+          {
+            async arrange(desk) {
+              metadata.reset()
+              arrange()
+              const id = await desk.fire(firing)
+              await desk.approve(id)
+              metadata.jobs.set('j-3', { id: 'j-3', dag: 'nightly', state: 'running' })
+              await desk.ask(id, 'retract-what-they-committed', { count: '3' })
+              return id
+            },
+            says: /still run and would commit again \(jobs: j-3\)/,
+          },
+        ],
         async stop() {
           await metadata.stop()
           await airflow.stop()
@@ -139,10 +161,13 @@ export const METADATA_ROWS: readonly Row[] = [
     firing: { labels: { alertname: 'DatasetFailedWithoutUsers', ...on, dataset: 'extras' } },
     mended: (metadata) =>
       metadata.datasets.get('d-9')?.state === 'committed' && metadata.datasets.get('d-9')?.rows === 0,
-    guard: {
-      arrange: (metadata) => void metadata.datasets.get('d-9')!.users.push('report'),
-      says: /made from it .*report/,
-    },
+    evidence: [/1 in failed\..{0,900}d-9/, /0 in users\./],
+    guards: [
+      {
+        arrange: (metadata) => void metadata.datasets.get('d-9')!.users.push('report'),
+        says: /made from it .*report/,
+      },
+    ],
   }),
   row({
     id: 'C10',
@@ -157,10 +182,17 @@ export const METADATA_ROWS: readonly Row[] = [
       states(metadata, 'retracted')
         .map((d) => d.id)
         .join() === 'd-1',
-    guard: {
-      arrange: (metadata) => void Object.assign(metadata.datasets.get('d-1')!, { state: 'retracted' }),
-      says: /Nothing to do: committed-one holds no dataset/,
-    },
+    // The plan names the id, and no other.
+    evidence: [
+      /1 of them more than once.{0,2000}country.{0,200}2 times/,
+      /Retract what was committed of a dataset: d-1"/,
+    ],
+    guards: [
+      {
+        arrange: (metadata) => void Object.assign(metadata.datasets.get('d-1')!, { state: 'retracted' }),
+        says: /Nothing to do: committed-one holds no dataset/,
+      },
+    ],
   }),
   row({
     id: 'C11',
@@ -181,9 +213,12 @@ export const METADATA_ROWS: readonly Row[] = [
       await desk.approve(id)
     },
     mended: (metadata) => states(metadata, 'committed').length === 0 && metadata.load.most <= 10,
-    guard: {
-      ask: (desk, id) => desk.ask(id, 'retract-all-of-it', { count: '79' }),
-      says: /You typed 79, but committed holds 80/,
-    },
+    evidence: [/80 in committed\./],
+    guards: [
+      {
+        ask: (desk, id) => desk.ask(id, 'retract-all-of-it', { count: '79' }),
+        says: /You typed 79, but committed holds 80/,
+      },
+    ],
   }),
 ]

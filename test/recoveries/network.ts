@@ -79,8 +79,9 @@ export const NETWORK_ROWS: readonly Row[] = [
         secrets: {},
         alert: async () => ({ labels: { alertname: 'EndpointsUnreachable', connection: 'office' } }),
         // In the thread, and in the channel of infra.
-        evidence:
+        evidence: [
           /2 of 4 endpoints of office do not answer as they should: queue \(TCP\), registry \(TLS\).*C0000INFRA/,
+        ],
         stop: () => there.stop(),
       }
     },
@@ -98,10 +99,12 @@ export const NETWORK_ROWS: readonly Row[] = [
         secrets: {},
         alert: async () => firing,
         // Its owner rotates it, out of our sight; then somebody on call asks for the deployment.
+        evidence: [
+          /billing-client-secret.*2026-11-20T00:00:00Z.*billing, invoices.*@payments/,
+          /Handed over to @platform/,
+        ],
         async recover(desk, id) {
           const thread = await desk.thread(id)
-          for (const what of ['billing-client-secret', '2026-11-20T00:00:00Z', 'billing, invoices', '@payments'])
-            if (!thread.includes(what)) throw new Error(`the thread does not say ${what}`)
           if (thread.includes(CANARY)) throw new Error('the thread shows the secret')
           deployments.state.expired = false
           await desk.ask(id, 'deploy-again')
@@ -110,13 +113,15 @@ export const NETWORK_ROWS: readonly Row[] = [
         async mended() {
           if (deployments.state.run !== 'succeeded') throw new Error('not deployed')
         },
-        guard: {
-          async arrange(desk) {
-            Object.assign(deployments.state, { expired: true, run: 'failed' })
-            return desk.fire(firing)
+        guards: [
+          {
+            async arrange(desk) {
+              Object.assign(deployments.state, { expired: true, run: 'failed' })
+              return desk.fire(firing)
+            },
+            says: /expired still \(expired-secrets: billing-client-secret\)/,
           },
-          says: /expired still \(expired-secrets: billing-client-secret\)/,
-        },
+        ],
         stop: () => deployments.stop(),
       }
     },

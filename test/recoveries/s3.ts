@@ -113,6 +113,11 @@ export const S3_ROWS: readonly Row[] = [
           failed(lake.airflow.state, 'parse', 'p1')
           return { labels: { ...labels, dag: 'parse', run: 'p1' } }
         },
+        evidence: [
+          /1 fault in 1 of 1 file/,
+          /"events\/clicks\/".{0,200}"1\.json\.gz".{0,200}"24"/,
+          /line 24, column \d+: .{0,200}23,.{0,20}pa/,
+        ],
         async recover(desk, id) {
           await desk.approve(id)
           await desk.ask(id, 'start-the-parser-again')
@@ -130,10 +135,19 @@ export const S3_ROWS: readonly Row[] = [
           )
           goesOn(lake, 'p1')
         },
-        guard: {
-          arrange: (desk) => desk.fire({ labels: { ...labels, bucket: 'secrets' } }),
-          says: /secrets/,
-        },
+        guards: [
+          {
+            async arrange(desk) {
+              await lake.s3.putLines(CLICKS, [...events, '{"id":', '{"id":', '{"id":'])
+              return desk.fire({ labels })
+            },
+            says: /3 of 43 lines of .* are malformed: 6\.98 %, above the limit of 5 %/,
+          },
+          {
+            arrange: (desk) => desk.fire({ labels: { ...labels, bucket: 'secrets' } }),
+            says: /may not change .*secrets/,
+          },
+        ],
       }
     },
   },
@@ -164,9 +178,16 @@ export const S3_ROWS: readonly Row[] = [
         async alert() {
           await leftovers(lake, 'compact')
           failed(lake.airflow.state, 'compact', 'c1', { delete_rate: 1000 })
+          lake.airflow.state.logs.set('compact/c1/work/2', 'ClientError: (SlowDown) Please reduce your request rate.')
           failed(lake.airflow.state, 'parse', 'p1')
           return firing('tmp/compact/', 'compact')
         },
+        evidence: [
+          /2 objects under s3:\/\/lake\/tmp\/compact\/: 18 bytes \(9 bytes each\)/,
+          /\(SlowDown\) Please reduce your request rate/,
+          // The plan has the count and a sample.
+          /Delete 2 objects \(18 bytes\) under.*tmp\/compact\/run-1\/part-1 9 bytes/,
+        ],
         async recover(desk, id) {
           await desk.approve(id)
           for (const step of ['run-the-compaction-again-with-a-lower-delete-rate', 'run-the-parsers-again']) {
@@ -183,10 +204,12 @@ export const S3_ROWS: readonly Row[] = [
             'no run with the lower rate',
           )
         },
-        guard: {
-          arrange: async (desk) => desk.fire(firing('events/clicks/', 'compact')),
-          says: /may not delete s3:\/\/lake\/events\/clicks\/: only single folders below lake\/tmp/,
-        },
+        guards: [
+          {
+            arrange: async (desk) => desk.fire(firing('events/clicks/', 'compact')),
+            says: /may not delete s3:\/\/lake\/events\/clicks\/: only single folders below lake\/tmp/,
+          },
+        ],
       }
     },
   },
@@ -205,6 +228,10 @@ export const S3_ROWS: readonly Row[] = [
           failed(lake.airflow.state, 'parse', 'p1')
           return { labels: { ...labels, run: 'p1' } }
         },
+        evidence: [
+          /2 objects under s3:\/\/lake\/tmp\/parse\/: .{0,100} from .{10,40} to .{10,40}No run of parse is going\./,
+          /"parse".{0,100}"p1".{0,100}"failed"/,
+        ],
         async recover(desk, id) {
           await desk.approve(id)
           await desk.ask(id, 'run-what-failed-again')
@@ -214,14 +241,16 @@ export const S3_ROWS: readonly Row[] = [
           await lake.holds('tmp/parse-2/run-1/part-0')
           goesOn(lake, 'p1')
         },
-        guard: {
-          async arrange(desk) {
-            await leftovers(lake, 'parse')
-            lake.airflow.state.addRun('parse', 'p2', 'running', { work: 'running' }, { start: at(4) })
-            return desk.fire({ labels: { ...labels, run: 'p2' } })
+        guards: [
+          {
+            async arrange(desk) {
+              await leftovers(lake, 'parse')
+              lake.airflow.state.addRun('parse', 'p2', 'running', { work: 'running' }, { start: at(4) })
+              return desk.fire({ labels: { ...labels, run: 'p2' } })
+            },
+            says: /The run p2 of parse is running: these files are its own/,
           },
-          says: /The run p2 of parse is running: these files are its own/,
-        },
+        ],
       }
     },
   },
@@ -229,7 +258,7 @@ export const S3_ROWS: readonly Row[] = [
     id: 'D8',
     failure: 'A downloaded archive is corrupt for its reader',
     playbook: 's3/archive-corrupt',
-    peer: 's3rver',
+    peer: PEER,
     async begin() {
       const lake = await startLake()
       const key = 'geo/city.tar.gz'
@@ -238,20 +267,34 @@ export const S3_ROWS: readonly Row[] = [
         ...lake,
         async alert() {
           await lake.s3.put(key, VENDOR)
-          return { labels }
+          failed(lake.airflow.state, 'locate', 'l1')
+          return { labels: { ...labels, dag: 'locate', run: 'l1' } }
+        },
+        evidence: [
+          /reads to its end \(2 entries, 11 bytes\), but .*strict readers stop there/,
+          /city\.mmdb/,
+          /sha256/i,
+        ],
+        async recover(desk, id) {
+          await desk.approve(id)
+          await desk.ask(id, 'run-the-reader-again')
+          await desk.approve(id)
         },
         async mended() {
           must(gunzipSync(await lake.s3.bytes(key)).equals(gunzipSync(gunzipSync(VENDOR))), 'not the same files')
           const kept = (await lake.s3.keys()).find((k) => k?.startsWith(`quarantine/${key}`))
           must(kept !== undefined && (await lake.s3.bytes(kept)).equals(VENDOR), 'the original is not kept')
+          goesOn(lake, 'l1')
         },
-        guard: {
-          async arrange(desk) {
-            await lake.s3.put(key, gzipSync(gunzipSync(gunzipSync(VENDOR)).subarray(0, 1100)))
-            return desk.fire({ labels })
+        guards: [
+          {
+            async arrange(desk) {
+              await lake.s3.put(key, gzipSync(gunzipSync(gunzipSync(VENDOR)).subarray(0, 1100)))
+              return desk.fire({ labels })
+            },
+            says: /its content is not all there: download it again/i,
           },
-          says: /its content is not all there: download it again/i,
-        },
+        ],
       }
     },
   },

@@ -25,7 +25,8 @@ const must = (holds: boolean, what: string) => {
 async function demo(
   start: () => Promise<Breakage>,
   mended: (rows: string[][]) => boolean,
-  guard: NonNullable<Awaited<ReturnType<Row['begin']>>['guard']>,
+  evidence: readonly RegExp[],
+  ...guards: NonNullable<Awaited<ReturnType<Row['begin']>>['guards']>
 ) {
   const breakage = await start()
   return {
@@ -36,7 +37,8 @@ async function demo(
       const rows = await breakage.rows()
       must(mended(rows), `not mended: ${JSON.stringify(rows)}`)
     },
-    guard,
+    evidence,
+    guards,
     stop: () => breakage.stop(),
   }
 }
@@ -45,7 +47,12 @@ const ROLE = 'arn:aws:iam::123456789012:role/export'
 const ARN = 'arn:aws:rds:us-east-1:123456789012'
 const SNAPSHOT = `${ARN}:cluster-snapshot:rds:orders-2026-11-20-03-00`
 
-async function rds(alertname: string, guard: (server: Awaited<ReturnType<typeof startRds>>) => void, says: RegExp) {
+type Rds = Awaited<ReturnType<typeof startRds>>
+async function rds(
+  alertname: string,
+  evidence: readonly RegExp[],
+  ...guards: { arrange(server: Rds): void; says: RegExp }[]
+) {
   const server = await startRds(ROLE)
   const reset = () => {
     server.reset()
@@ -96,14 +103,15 @@ async function rds(alertname: string, guard: (server: Awaited<ReturnType<typeof 
       )
       must(task!.ExportOnly.toSorted().join() === 'billing,web', 'not one export of all databases')
     },
-    guard: {
+    evidence,
+    guards: guards.map(({ arrange, says }) => ({
       async arrange(desk: Desk) {
         reset()
-        guard(server)
+        arrange(server)
         return desk.fire(firing)
       },
       says,
-    },
+    })),
     stop: () => server.close(),
   }
 }
@@ -134,7 +142,7 @@ async function asked(labels: Record<string, string>, path: string, answer: objec
     connections: { metadata: { kind: 'http', environment: 'production', baseUrl, allow } },
     secrets: {},
     alert: async () => ({ labels: { ...labels, connection: 'metadata' } }),
-    evidence,
+    evidence: [evidence],
     async stop() {
       server.closeAllConnections()
       server.close()
@@ -153,11 +161,14 @@ const OWN: readonly Row[] = [
     begin: () =>
       rds(
         'RDSExportAlreadyExists',
-        (server) =>
-          void server.tasks.push(
-            task('orders-old', { SourceArn: SNAPSHOT, Status: 'COMPLETE', TaskEndTime: '2026-11-21T02:00:00.000Z' }),
-          ),
-        /Use that one/,
+        [/0 of 5 export slots of the account are taken\. There is no task named orders\./],
+        {
+          arrange: (server) =>
+            void server.tasks.push(
+              task('orders-old', { SourceArn: SNAPSHOT, Status: 'COMPLETE', TaskEndTime: '2026-11-21T02:00:00.000Z' }),
+            ),
+          says: /Use that one/,
+        },
       ),
   },
   {
@@ -169,7 +180,15 @@ const OWN: readonly Row[] = [
       const full = (server: Awaited<ReturnType<typeof startRds>>) => {
         for (let i = 0; i < 5; i += 1) server.tasks.push(task(`s${i}`))
       }
-      const { server, ...system } = await rds('RDSExportLimitReached', full, /All 5 export slots/)
+      const { server, ...system } = await rds(
+        'RDSExportLimitReached',
+        [/5 of 5 export slots of the account are taken/, /"s3".{0,100}"IN_PROGRESS".{0,200}snapshot:s3/],
+        { arrange: full, says: /All 5 export slots/ },
+        {
+          arrange: (server) => void server.tasks.push(task('one-database', { SourceArn: SNAPSHOT })),
+          says: /one-database/,
+        },
+      )
       return {
         ...system,
         async alert() {
@@ -231,7 +250,7 @@ const OWN: readonly Row[] = [
       })
       return {
         connections: {
-          replica: { kind: 'postgres', environment: 'production', ...server.settings },
+          replica: { kind: 'postgres', environment: 'production', ...server.settings, explain: true },
           prod: {
             kind: 'rds',
             environment: 'production',
@@ -246,8 +265,15 @@ const OWN: readonly Row[] = [
         secrets: { ...server.secrets, K: 'local-secret' },
         async alert() {
           first = await heavy('app')
+          const report = await server.session('app', 'report')
+          report.query('select pg_sleep(600), * from accounts').catch(() => {})
           return { labels: labels(first.pid) }
         },
+        evidence: [
+          /The longest on replica: session \d+ of app, active for .*\d+ of 100 connections are in use/,
+          /Seq Scan on accounts .{0,80}rows=\d+/,
+          /No session on replica waits for another one/,
+        ],
         async recover(desk, id) {
           await desk.approve(id)
           must((await desk.last(id))?.status === 'failed', 'the cancel was taken')
@@ -261,13 +287,15 @@ const OWN: readonly Row[] = [
           must(!(await first!.active()), 'the query still runs')
           must(rds.instances[0]!.DBInstanceClass === 'db.r6g.xlarge', 'the instance is as small as before')
         },
-        guard: {
-          async arrange(desk: Desk) {
-            const { pid } = await heavy('mirror')
-            return desk.fire({ labels: labels(pid) })
+        guards: [
+          {
+            async arrange(desk: Desk) {
+              const { pid } = await heavy('mirror')
+              return desk.fire({ labels: labels(pid) })
+            },
+            says: /replication/i,
           },
-          says: /replication/i,
-        },
+        ],
         async stop() {
           await server.stop()
           await rds.close()
@@ -281,11 +309,16 @@ const OWN: readonly Row[] = [
     playbook: 'postgres/blocked-sessions',
     peer: 'Postgres',
     begin: () =>
-      demo(breakWarehouse, (rows) => rows.every((r) => r[2] === '–'), {
-        arrange: async (desk) =>
-          desk.fire({ labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse' } }),
-        says: /no session on warehouse blocks another/,
-      }),
+      demo(
+        breakWarehouse,
+        (rows) => rows.every((r) => r[2] === '–'),
+        [/2 sessions|two sessions|2 of \d+/i, /idle in transaction/],
+        {
+          arrange: async (desk) =>
+            desk.fire({ labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse' } }),
+          says: /no session on warehouse blocks another/,
+        },
+      ),
   },
   {
     id: 'C12',
@@ -293,14 +326,23 @@ const OWN: readonly Row[] = [
     playbook: 'dynamodb/write-throttled',
     peer: 'dynalite',
     begin: () =>
-      demo(breakLedger, (rows) => rows[0]![3] === '20', {
-        arrange: async (desk) =>
-          desk.fire({
-            labels: { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'ledger' },
-            annotations: { wanted_write: '5000' },
-          }),
-        says: /ceiling/i,
-      }),
+      demo(
+        breakLedger,
+        (rows) => rows[0]![3] === '20',
+        [
+          /Table ledger uses all that is provisioned: writes \(10 of 10\)/,
+          // The plan says what it costs.
+          /\+\$\d+\.\d\d a month/,
+        ],
+        {
+          arrange: async (desk) =>
+            desk.fire({
+              labels: { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'ledger' },
+              annotations: { wanted_write: '5000' },
+            }),
+          says: /ceiling/i,
+        },
+      ),
   },
   {
     id: 'C8',

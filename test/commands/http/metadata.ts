@@ -9,6 +9,9 @@ type Dataset = {
   rows: number
   schema: string[]
   users: string[]
+  /** What makes it: `dataset` or `model`, and the job. */
+  kind: string
+  job: string
 }
 type Job = { id: string; dag: string; state: 'running' | 'killed' }
 
@@ -40,6 +43,13 @@ export const metadataSettings = (baseUrl: string) => ({
       items: '/datasets',
       id: '/id',
       show: { name: '/name', rows: '/rows' },
+    },
+    uncommitted: {
+      noun: 'dataset',
+      path: '/transactions/{transaction}/datasets?state=failed',
+      items: '/datasets',
+      id: '/id',
+      show: { name: '/name', kind: '/kind', job: '/job' },
     },
     failed: {
       noun: 'dataset',
@@ -247,6 +257,8 @@ export async function startMetadata() {
         rows: 10,
         schema: ['id'],
         users: [],
+        kind: 'dataset',
+        job: 'extract',
         ...more,
       })
     },
