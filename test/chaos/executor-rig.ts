@@ -1,0 +1,131 @@
+import { commands } from '../../commands/index.ts'
+import type { ChangeCommand } from '../../src/domain/command.ts'
+import { createWorld, propose } from '../commands/context.ts'
+import { airflow } from './peers/airflow.ts'
+import { cloudformation, dynamodb, emr, machines, rds, replyOfAws } from './peers/aws.ts'
+import { startKafkaTap } from './peers/kafka.ts'
+import type { Call, Fields, Peer } from './peers/peer.ts'
+import { replyOfS3, s3 } from './peers/s3.ts'
+import { postgres, redshift, rowsOf } from './peers/sql.ts'
+import { alertmanager, github, http, kubernetes, pagerduty, script } from './peers/web.ts'
+import { startSqlTap } from './sql-tap.ts'
+import { type Asked, startWebTap, watchConnects } from './taps.ts'
+
+/** By command: its connection's kind, parameters as they should be, and the shape of the request that changes something. */
+export type Lines = Readonly<Record<string, readonly [kind: string, sample: Fields, change: RegExp]>>
+
+/** What of a request's JSON may be anything: all of it (''), or what stands under a name. */
+const FREE: Readonly<Record<string, string>> = { 'http.request': '', 'airflow.trigger-run': 'conf' }
+
+const PEERS: Readonly<Record<string, Peer>> = {
+  ...{ postgres, redshift, http, alertmanager, pagerduty, airflow, s3, dynamodb, rds, emr, machines, kubernetes },
+  ...{ cloudformation, github, script },
+}
+
+const BASE = '/base/v7'
+
+/** No call takes so long, unless a peer does not say what the command waits for. */
+const LIMIT_MS = 15_000
+
+/** Every segment of a path that one of our systems knows is no value. */
+const KNOWN = new Set([
+  ...['', 'base', 'v7', 'api', 'v1', 'v2', 'jobs', 'state', 'alerts', 'silences', 'silence', 'incidents', 'dags'],
+  ...['dagRuns', 'taskInstances', 'clearTaskInstances', 'tasks', 'pools', 'connections', 'apis', 'apps', 'namespaces'],
+  ...['repos', 'commits', 'check-runs', 'status', 'version', 'assets'],
+  ...['deployments', 'replicasets', 'pods', 'scale', 'config', 'health', 'monitor', 'dagSources', 'patch', 'details'],
+])
+
+export type Away = 'nothing' | 'everything' | 'the change'
+export type Rig = Awaited<ReturnType<typeof openRig>>
+
+/** The peers, and a way to call a command on them. */
+export async function openRig(lines: Lines) {
+  let call: Call = { id: '', params: {}, before: [] }
+  let away: Away = 'nothing'
+  const elsewhere = await startWebTap(KNOWN, () => ({ json: {} }))
+  const web = await startWebTap(KNOWN, (question, { shape, url }, { headers }) => {
+    const [kind, , change] = lines[call.id]!
+    const before = call
+    call = { ...call, before: [...call.before, question] }
+    if (away === 'everything' || (away === 'the change' && change.test(namelessOf(kind, shape))))
+      return { status: 307, headers: { location: `${elsewhere.origin}/stolen` }, json: {} }
+    if (headers.authorization?.includes('/s3/aws4_request')) return replyOfS3(question, 'x-amz-copy-source' in headers)
+    if (question.action) return replyOfAws(question, before, String(headers['content-type']).includes('json'))
+    const peer = kind === 'cloudformation' && url.startsWith(BASE) ? github : PEERS[kind]
+    return peer?.reply?.(question, before) ?? { json: {} }
+  })
+  const sql = await startSqlTap((statement, values) => rowsOf(statement, values, call))
+  const kafka = await startKafkaTap()
+  const at = { origin: web.origin, base: `${web.origin}${BASE}`, sqlPort: sql.port }
+  const connections = {
+    ...Object.fromEntries(Object.entries(PEERS).map(([kind, peer]) => [kind, { kind, settings: peer.settings(at) }])),
+    kafka: { kind: 'kafka', settings: kafka.settings },
+  }
+  const connects = watchConnects()
+  const open = new Set([web.port, sql.port, elsewhere.port, ...kafka.ports].map((port) => `127.0.0.1:${port}`))
+
+  return {
+    elsewhere,
+    host: new URL(web.origin).host,
+    /** Plans, and runs what could be planned; what the systems were asked meanwhile, and what it said. */
+    async call(id: string, params: Fields, redirected: Away = 'nothing') {
+      const [kind, , change] = lines[id]!
+      const command = commands.find((c) => c.id === id) as ChangeCommand
+      const now = () => new Date('2026-03-14T02:08:00.000Z')
+      const world = createWorld({ connections, secrets: { T: 'canary-of-a-token' }, now })
+      if (id === 'kafka.replay') await kafka.renew()
+      for (const tap of [web, sql, elsewhere, kafka]) tap.asked.length = 0
+      connects.seen.length = 0
+      call = { id, params, before: [] }
+      away = redirected
+      web.free = FREE[id] ?? null
+      const said: unknown[] = []
+      let planned = false
+      let fault: unknown
+      try {
+        const limit = AbortSignal.timeout(LIMIT_MS)
+        const plan = await propose(command, { ...params, connection: kind }, world.read(limit))
+        planned = true
+        const { ctx, recording } = world.run(plan, { signal: limit })
+        await command.run(plan, ctx).finally(() => said.push(...recording.finished.map((f) => f.result)))
+      } catch (error) {
+        // It may say no, in whatever words: what counts is what was sent.
+        fault = error
+      } finally {
+        await world.close()
+      }
+      const asked: Asked[] = [
+        ...web.asked.map((one) => ({ ...one, shape: namelessOf(kind, one.shape) })),
+        ...sql.asked,
+        ...kafka.asked,
+        ...(kind === 'script' && said.length > 0 ? [{ shape: 'runs', host: '', url: '' }] : []),
+      ]
+      const strange = connects.seen.find((address) => !open.has(address))
+      return { asked, said, planned, fault, strange, reached: asked.some(({ shape }) => change.test(shape)) }
+    },
+    async stop(): Promise<void> {
+      connects.stop()
+      await Promise.all([web.stop(), sql.stop(), elsewhere.stop(), kafka.stop()])
+    },
+  }
+}
+
+/** The name of an object may hold any number of slashes, and any word. */
+const namelessOf = (kind: string, shape: string): string =>
+  kind === 's3' || kind === 'redshift' ? shape.replace(/^(\w+) [^?]*/, '$1 /*') : shape
+
+const climbs = (path: string): boolean =>
+  path.includes('\\') || path.split('/').some((segment) => /^(\.|%2e){1,2}$/i.test(segment))
+
+/** What is wrong with where a request went: nothing leaves the host or the base path, or climbs out of it. */
+export function strayed(rig: Pick<Rig, 'host'>, kind: string, { host, url, source }: Asked): string | null {
+  if (host === '') return null
+  if (host !== rig.host) return `a request to ${host}`
+  const [path = ''] = url.split('?')
+  const based = ['http', 'alertmanager', 'pagerduty', 'airflow', 'kubernetes'].includes(kind)
+  if (based && !path.startsWith(`${BASE}/`)) return `a request outside of the base: ${url}`
+  if (kind === 's3' && !/^\/lake(\/|$)/.test(path)) return `a request outside of the bucket: ${url}`
+  if (kind === 'redshift' && !/^\/(lake(\/|$)|$)/.test(path)) return `a request outside of the bucket: ${url}`
+  if (source && (!source.startsWith('lake/') || climbs(source))) return `a copy from outside of the bucket: ${source}`
+  return climbs(path) ? `a path that climbs: ${url}` : null
+}
