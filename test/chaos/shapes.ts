@@ -51,7 +51,14 @@ export function understand(request: IncomingMessage, body: string): Question {
     } catch {}
   else if (type.includes('x-www-form-urlencoded')) input = Object.fromEntries(new URLSearchParams(body))
   const action = String(request.headers['x-amz-target'] ?? input?.Action ?? '').replace(/^.*\./, '')
-  return { method: request.method ?? '', path: decoded(path), query: new URLSearchParams(query), action, input }
+  return {
+    method: request.method ?? '',
+    path,
+    segments: path.split('/').map(decoded),
+    query: new URLSearchParams(query),
+    action,
+    input,
+  }
 }
 
 /** As it is where it can't be decoded. */

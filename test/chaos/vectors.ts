@@ -9,9 +9,16 @@ const twin = (random: Random, sample: string): string =>
     random.chance(0.7) ? c : random.pick([...(/\d/.test(c) ? '0123456789' : c < 'a' ? 'ABCDEF' : 'abcdef')]),
   )
 
+/** What ends a name, a word, a segment or a string somewhere; one of them in a good value gets further than a lot of it. */
+const ENDS = '/ ../ /../ ? # & % %2f \' " ` ; $(id) {{x}} \\ -- * , = \n'.split(' ').concat(' ')
+
+const endOf = (random: Random): string =>
+  random.chance(0.6) ? random.pick(ENDS) : `${random.pick(ENDS)}${random.pick(ENDS)}${random.pick(ENDS)}`
+
 /** A parameter as an alert or a person could fill it. */
 function hostile(random: Random, sample: unknown): unknown {
   if (Array.isArray(sample)) {
+    if (random.chance(0.7)) return oneOf(random, sample)
     const items = Array.from({ length: 1 + random.below(3) }, () => hostile(random, random.pick([...sample, 'x'])))
     return random.chance(0.1) ? hostile(random, 'x') : items
   }
@@ -19,35 +26,41 @@ function hostile(random: Random, sample: unknown): unknown {
   if (random.chance(0.15)) return random.pick(odd)
   if (typeof sample === 'number') return random.pick([sample, sample + 1, ...odd])
   const evil = text(random, 200)
+  const end = endOf(random)
   const [name, value] = String(sample).split('=')
+  const near = [`${sample}${end}${value ?? sample}`, value === undefined ? `${end}${sample}` : `${name}=${end}${value}`]
   return random.pick([
-    evil,
-    `${sample}${evil}`,
-    `${evil}${sample}`,
-    value === undefined ? evil : `${name}=${evil}`,
-    value === undefined ? `${sample}${sample}` : `${sample}${value}`,
+    ...[evil, `${sample}${evil}`, value === undefined ? `${evil}${sample}` : `${name}=${evil}`],
+    ...[...near, ...near],
     twin(random, String(sample)),
-    sample,
+    value === undefined ? `${sample}${sample}` : `${sample}${value}`,
   ])
 }
 
-/** Some of them hostile; or one word of them is, the same wherever it stands. */
+/** One of them hostile, and now and then another one: with more, nothing gets past the first check. */
+function oneOf(random: Random, sample: readonly unknown[]): unknown[] {
+  const at = random.below(sample.length)
+  return sample.map((value, i) => (i === at || random.chance(0.15) ? hostile(random, value) : value))
+}
+
+/** One of them hostile; or a word of them, the same wherever it stands. */
 function changed(random: Random, sample: Fields): Fields {
   const names = Object.keys(sample)
   const words = names.flatMap((name) => String(sample[name]).match(/[\w-]{2,}/g) ?? [])
   if (words.length > 0 && random.chance(0.25)) {
     const word = random.pick(words)
-    const evil = random.pick([text(random, 200), `${word}${text(random, 50)}`, twin(random, word)])
+    const evil = random.pick([
+      text(random, 200),
+      `${endOf(random)}${word}`,
+      `${word}${endOf(random)}${word}`,
+      twin(random, word),
+    ])
     const put = (value: unknown): unknown =>
       Array.isArray(value) ? value.map(put) : typeof value === 'string' ? value.replaceAll(word, () => evil) : value
     return Object.fromEntries(names.map((name) => [name, put(sample[name])]))
   }
-  return Object.fromEntries(
-    names.map((name) => [
-      name,
-      random.chance(0.5) || names.length === 1 ? hostile(random, sample[name]) : sample[name],
-    ]),
-  )
+  const values = oneOf(random, Object.values(sample))
+  return Object.fromEntries(names.map((name, i) => [name, values[i]]))
 }
 
 /** Parameters of which some are hostile. */

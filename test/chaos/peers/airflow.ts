@@ -2,8 +2,8 @@ import { type Call, namesIn, type Peer, type Question } from './peer.ts'
 
 const END = '2026-03-14T01:10:00Z'
 
-function body({ method, path, query }: Question, call: Call): unknown {
-  const [noun, name, kind, run, tasks] = path.replace(/^.*?\/api\/v2\//, '').split('/')
+function body({ method, segments, query }: Question, call: Call): unknown {
+  const [noun, name, kind, run, tasks] = segments.slice(segments.indexOf('api') + 2)
   const changed = call.before.some((question) => question.method !== 'GET')
   const runOf = (dag = '', id = 'r1') => ({
     ...{ dag_id: dag, dag_run_id: id, state: changed ? 'success' : 'failed', end_date: END },

@@ -146,5 +146,5 @@ export const cloudformation: Peer = {
     const checkout = { repository: 'shop/checkout', colours, healthyAnswers: 2 }
     return { ...awsAt(origin), checks: 'github', services: { checkout }, pollSeconds: 0.001 }
   },
-  reply: ({ path }, call) => ({ json: { commit: stack(call)[`${path.split('/')[1]}Version`] } }),
+  reply: ({ segments }, call) => ({ json: { commit: stack(call)[`${segments[1]}Version`] } }),
 }

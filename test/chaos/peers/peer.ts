@@ -5,8 +5,10 @@ export type Fields = Readonly<Record<string, unknown>>
 /** One request as a peer understands it. */
 export type Question = Readonly<{
   method: string
-  /** Decoded. */
+  /** As it was sent. */
   path: string
+  /** What stands between its slashes, decoded. */
+  segments: readonly string[]
   query: URLSearchParams
   /** What AWS calls it; '' for all others. */
   action: string

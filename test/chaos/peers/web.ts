@@ -36,10 +36,10 @@ export const alertmanager: Peer = {
 /** A PagerDuty with every incident, triggered. */
 export const pagerduty: Peer = {
   settings: ({ base }) => ({ baseUrl: base, tokenFrom: 'T', from: 'a@example.com', services: ['P1'] }),
-  reply: ({ path, input }) => ({
+  reply: ({ segments, input }) => ({
     json: {
       incident: {
-        id: path.split('/').at(-1),
+        id: segments.at(-1),
         incident_number: 1,
         status: (input.incident as { status?: string } | undefined)?.status ?? 'triggered',
         service: { id: 'P1' },
