@@ -13,7 +13,9 @@ const twin = (random: Random, sample: string): string =>
 const ENDS = '/ ../ /../ ? # & % %2f \' " ` ; $(id) {{x}} \\ -- * , = \n'.split(' ').concat(' ')
 
 const endOf = (random: Random): string =>
-  random.chance(0.6) ? random.pick(ENDS) : `${random.pick(ENDS)}${random.pick(ENDS)}${random.pick(ENDS)}`
+  random.chance(0.6)
+    ? random.pick(ENDS)
+    : Array.from({ length: 3 }, () => random.pick(ENDS)).join(random.pick(['', ' ']))
 
 /** A parameter as an alert or a person could fill it. */
 function hostile(random: Random, sample: unknown): unknown {
