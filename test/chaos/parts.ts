@@ -100,7 +100,7 @@ export const PARTS: readonly Part[] = [
   {
     name: 'executors',
     unit: 'hostile parameters through every command that changes something',
-    short: 400,
+    short: 300,
     long: 20_000,
     ...createExecutorsPart(),
   },
