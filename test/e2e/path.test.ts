@@ -150,23 +150,6 @@ describe('people', () => {
     await w.see(`${incident} outcome:p2`, (m) => m.text.startsWith('Failed'))
     expect(w.effects('attic')).toBe(1)
   })
-
-  it('who click twice, and on two bots at once, make one decision and one run', async () => {
-    const second = await w.startProcess('bot', await w.writeConfig(await w.freePort()))
-    const incident = await w.fire('hall')
-    const card = await w.openCard(incident)
-    await Promise.all([w.press(ADA, card, 'approve'), w.press(SAM, card, 'approve')])
-    await w.sandbox.waitFor(() => [ADA, SAM].every((u) => w.modalOf(u)?.callback_id === 'keyturn:decide'), 10_000)
-    const values = { reason: { value: { type: 'plain_text_input', value: 'Dark' } } }
-    const submit = (user: string) => w.sandbox.submit(user, w.modalOf(user)?.id ?? '', values)
-    await Promise.allSettled([ADA, SAM, ADA, SAM].map(submit))
-    await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'))
-    expect(w.effects('hall')).toBe(1)
-    const types = await w.typesOf(incident)
-    for (const type of ['proposal.decided', 'proposal.granted', 'run.started'])
-      expect([type, types.filter((t) => t === type).length]).toEqual([type, 1])
-    second.kill()
-  })
 })
 
 describe('a run', () => {

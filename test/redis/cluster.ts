@@ -9,7 +9,7 @@ export const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always', '--sav
 
 /** Tries until the answer is the wanted one; the last answer is in the error of a test that waits in vain. */
 export async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean): Promise<T> {
-  const end = Date.now() + 20_000
+  const end = Date.now() + 45_000
   for (;;) {
     const answer = await ask().catch((error: Error) => error)
     if (!(answer instanceof Error) && wanted(answer)) return answer
