@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { createLog } from '../src/log.ts'
 import { createSecrets } from '../src/secrets.ts'
+import { type Found, LIMITS, normalise } from '../src/sources/normalise.ts'
+import { strikeBatch } from '../src/strike.ts'
 
 const SECRET = 'p@ss "word"\\&=/5'
 const env = { A: SECRET, REDIS_URL: 'rediss://u:h%40rd-one@h:1/0', SHORT: 'abc' }
@@ -21,11 +23,44 @@ describe('a secret', () => {
     ['in JSON in JSON', JSON.stringify({ a: JSON.stringify({ b: SECRET }) })],
     ['in base64', Buffer.from(SECRET).toString('base64')],
     ['in the basic authorization of a user', `Basic ${Buffer.from(`user:${SECRET}`).toString('base64')}`],
+    ['in JSON as Go writes it', JSON.stringify({ a: SECRET }).replaceAll('&', '\\u0026')],
+    ['in JSON as PHP writes it', JSON.stringify({ a: SECRET }).replaceAll('/', '\\/')],
+    ['in an address with small digits', encodeURIComponent(SECRET).replace(/%../g, (digits) => digits.toLowerCase())],
+    ['in an address that keeps its slashes', encodeURIComponent(SECRET).replaceAll('%2F', '/')],
+    ['in a form', new URLSearchParams({ a: SECRET }).toString()],
   ])('is struck out %s', (_how, text) => {
     const struck = strike(text)
     for (const form of [SECRET, 'h@rd-one', encodeURIComponent(SECRET), JSON.stringify(SECRET).slice(1, -1)])
       expect(struck).not.toContain(form)
+    expect(struck).not.toMatch(/word/)
     expect(struck).toContain('[secret]')
+  })
+
+  it('is struck out where a text was cut in the middle of it, as far as half of it is left', () => {
+    const own = createSecrets({ X: 'correct-horse-battery' }, ['X'])
+    const text = 'said correct-horse-battery, twice'
+    for (let end = 'said correct-hor'.length + 1; end < text.length; end++)
+      expect(own.strike(`${text.slice(0, end)}…`)).toMatch(/^said \[secret\]/)
+    for (let start = 1; start <= 'said correct-ho'.length; start++)
+      expect(own.strike(`…${text.slice(start)}`)).toMatch(/^…(said|aid|id|d)? ?\[secret\], twice$/)
+    expect(own.strike('correct, and a horse; battery')).toBe('correct, and a horse; battery')
+  })
+
+  it('cut off by the limits of an alert is struck out all the same', async () => {
+    const own = createSecrets({ X: 'correct-horse-battery' }, ['X'])
+    const found: Found = {
+      fingerprint: 'f',
+      status: 'firing',
+      labels: { alertname: 'A', error: `${'x'.repeat(LIMITS.label - 30)} correct-horse-battery` },
+      annotations: { summary: `${'x'.repeat(LIMITS.annotation - 43)} correct-horse-battery, and more of it` },
+      startsAt: null,
+      endsAt: null,
+      links: [],
+    }
+    const alert = normalise(found, { source: 's', receivedAt: new Date(0) })
+    expect(JSON.stringify(alert)).toMatch(/correct-hors.*correct-hors/)
+    const { alerts } = await strikeBatch(own.strike, { alerts: [alert], truncated: 0 })
+    expect(JSON.stringify(alerts)).not.toMatch(/correct-h/)
   })
 
   it.each([
