@@ -30,6 +30,7 @@ import { modals } from './slack/views/modals.ts'
 import { createHttpServer, createSources } from './sources/server.ts'
 import { strikeBatch, strikeIntents } from './strike.ts'
 import { createHealth } from './web/health.ts'
+import { witnessFile } from './witness-file.ts'
 
 /** What both processes are given. */
 export type AppDeps = Readonly<{
@@ -166,7 +167,10 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     closing.add('subscriber', () => subscriber.disconnect())
     const halt = new AbortController()
     const pulse = createPulse(redis)
-    const witness = createWitness(redis, `worker-${deps.worker}`)
+    const kept = config.witnessFile === undefined ? null : witnessFile(config.witnessFile)
+    const known = await kept?.read()
+    const own = known?.id ?? `worker-${deps.worker}`
+    const witness = createWitness(redis, own, known ?? undefined, clock)
     const journal = createJournal({ redis, subscriber, clock, missed: witness.missed })
     const bell = createBell(redis)
     closing.add('queues', () => bell.close())
@@ -216,7 +220,11 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
     const connect = () => deps.connect(true)
     const workers = createWorkers({ connect, onJob: logged, onError, concurrency, stalledAfter: STALLED_AFTER })
     closing.add('workers', () => workers.close())
-    const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
+    const watch = async () => {
+      await freezer.state()
+      await kept?.write({ id: own, seen: witness.seen(), at: clock() })
+    }
+    const watching = rounds(WATCH_ROUND, halt.signal, watch, log)
     const ticking = rounds(WORKER_ROUND, halt.signal, createWorkerTick({ journal, bell, pulse, onError }), log)
     closing.add('tick', () => {
       halt.abort(new Error('the worker was stopped'))

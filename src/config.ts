@@ -69,6 +69,8 @@ const Schema = z.strictObject({
     .prefault({}),
   /** While this file is there the worker starts nothing, also when Redis and Slack are down: `touch` it to freeze. */
   freezeFile: z.string().startsWith('/', 'is not an absolute path').optional(),
+  /** Where the worker keeps what it knows of Redis, to find out at its start what Redis has lost meanwhile. */
+  witnessFile: z.string().startsWith('/', 'is not an absolute path').optional(),
   sources: z.record(SourceName, SourceSettings).default({}),
   connections: z.record(z.string(), z.looseObject({ kind: z.string(), environment: z.string().min(1) })).default({}),
   policy: Policy.prefault({}),

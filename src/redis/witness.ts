@@ -1,4 +1,4 @@
-import type { Witness } from '../domain/ports.ts'
+import type { Clock, Witness } from '../domain/ports.ts'
 import type { Store } from './connect.ts'
 import { witnessKey } from './keys.ts'
 
@@ -6,12 +6,18 @@ import { witnessKey } from './keys.ts'
 const FORGOTTEN = 7 * 24 * 3600
 
 /**
- * A counter of this process in Redis, and the same in its memory: Redis must never be behind. `id` is this process's
- * alone. A process that begins after the loss knows of nothing; the heads in the threads are for that.
+ * A counter in Redis, and the same in the memory of this process: Redis must never be behind. `before` is what an earlier
+ * process had counted under this id, and when; without it nothing is known of a loss that came before the first look.
  */
-export function createWitness(redis: Store, id: string): Witness {
+export function createWitness(
+  redis: Store,
+  id: string,
+  before: Readonly<{ seen: number; at: number }> = { seen: 0, at: 0 },
+  clock: Clock = Date.now,
+): Witness & { seen(): number } {
   const key = witnessKey(id)
-  let seen = 0
+  // Redis itself has forgotten the count by then.
+  let seen = clock() - before.at < (FORGOTTEN / 2) * 1000 ? before.seen : 0
   let lost: string | null = null
   return {
     async look() {
@@ -22,6 +28,7 @@ export function createWitness(redis: Store, id: string): Witness {
       seen = Number(count)
       return lost
     },
+    seen: () => seen,
     missed(incident) {
       lost ??= `Redis has lost entries of ${incident} that it had confirmed`
     },

@@ -23,5 +23,5 @@ describe('the stories of the demo', () => {
     await stage.fire('warehouse')
     expect(await stage.rowsOf('warehouse')).toEqual(blocked)
     await stage.resolve('warehouse')
-  }, 30_000)
+  })
 })

@@ -112,7 +112,8 @@ export async function startSentinel() {
   await writeFile(
     file,
     `port ${sentinel}\nbind 127.0.0.1\ndir ${nodes.folder}\nsentinel monitor keyturn 127.0.0.1 ${master} 1\n` +
-      'sentinel down-after-milliseconds keyturn 300\nsentinel failover-timeout keyturn 3000\n',
+      // Until it is killed it is not given up, however slow the machine is.
+      'sentinel down-after-milliseconds keyturn 120000\nsentinel failover-timeout keyturn 3000\n',
   )
   await nodes.program('redis-server', [file, '--sentinel'], sentinel, '+monitor')
   const direct = new Redis(sentinel, '127.0.0.1')
@@ -120,12 +121,19 @@ export async function startSentinel() {
     async () => JSON.stringify(await direct.call('SENTINEL', 'REPLICAS', 'keyturn')),
     (answer) => answer.includes(String(replica)) && answer.includes('"master-link-status","ok"'),
   )
-  direct.disconnect()
+  const killMaster = async () => {
+    await direct.call('SENTINEL', 'SET', 'keyturn', 'down-after-milliseconds', '300')
+    await nodes.kill(master)
+  }
+  const stop = () => {
+    direct.disconnect()
+    return nodes.stop()
+  }
   const address: Address = {
     kind: 'sentinels',
     master: 'keyturn',
     nodes: [{ host: '127.0.0.1', port: sentinel }],
     login: {},
   }
-  return { ...nodes.opener(address), address, replica, killMaster: () => nodes.kill(master), stop: nodes.stop }
+  return { ...nodes.opener(address), address, replica, killMaster, stop }
 }

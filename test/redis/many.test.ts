@@ -40,8 +40,8 @@ describe('on a Redis Cluster', () => {
   beforeAll(async () => {
     cluster = await startCluster()
     redis = cluster.hasty()
-  }, 30_000)
-  afterAll(() => cluster.stop())
+  }, 90_000)
+  afterAll(() => cluster?.stop())
 
   it('journals on all nodes take one of many writers at a time', async () => {
     const writers = [0, 1, 2].map(() => journalOn(cluster.hasty(), cluster.patient()))
@@ -161,15 +161,15 @@ describe('on a Redis Cluster', () => {
       (stored) => stored.ok || stored.reason === 'duplicate',
     )
     expect(verifyChain(id, await journal.entries(id))).toBeNull()
-  }, 40_000)
+  }, 90_000)
 })
 
 describe('under Sentinel', () => {
   let sentinel: Awaited<ReturnType<typeof startSentinel>>
   beforeAll(async () => {
     sentinel = await startSentinel()
-  }, 30_000)
-  afterAll(() => sentinel.stop())
+  }, 90_000)
+  afterAll(() => sentinel?.stop())
 
   it('the journal, its watchers and the queues go on with the replica when the master dies', async () => {
     const redis = sentinel.hasty()

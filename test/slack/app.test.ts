@@ -52,7 +52,7 @@ describe.each(['http', 'socket'] as const)('over %s', (mode) => {
     expect((await d.proposal()).status).toBe('open')
     expect(await d.press(ADA, ACTIONS.approve)).toEqual(OK)
     expect((await d.proposal()).status).toBe('granted')
-  }, 20_000)
+  })
 })
 
 it('keeps a modal open when the store goes down before it is sent', async () => {
