@@ -223,6 +223,26 @@ export async function createBench(
     },
     settle: (id: string, choice: 'done' | 'resume' | 'abandon') =>
       handlers.settle({ incident: id, proposal: 'p1', choice, reason: 'I looked', person: ada }),
+    /** Lets the first step wait for `go`, with its effect in place; `reached` when it is under way. */
+    hold() {
+      const [reached, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      lamp.work = async (step) => {
+        lamp.on++
+        if (step !== 'first') return
+        reached.resolve()
+        await go.promise
+      }
+      return { reached: reached.promise, go: go.resolve }
+    },
+    /** Lets every step wait for an answer that never comes; when the first is under way. */
+    hang(): Promise<void> {
+      const reached = Promise.withResolvers<void>()
+      lamp.work = (_step, { signal }) => {
+        reached.resolve()
+        return new Promise((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
+      }
+      return reached.promise
+    },
     free: async () => (await locks.acquire(['lamp:1'], { incident: incidentId('other', 1), proposal: 'p9' })).ok,
   }
 }

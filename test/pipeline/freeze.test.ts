@@ -64,33 +64,28 @@ describe('a freeze', () => {
   })
 
   it('stops a run before its next step, and says who froze and why', async () => {
-    const reached = Promise.withResolvers<void>()
-    const go = Promise.withResolvers<void>()
-    w.lamp.work = async (step) => {
-      w.lamp.on++
-      if (step !== 'first') return
-      reached.resolve()
-      await go.promise
-    }
+    const { reached, go } = w.hold()
     await w.decide(id)
     const running = w.runner('w1').run(id, 'p1')
-    await reached.promise
+    await reached
     await w.freezer.freeze(why)
-    go.resolve()
+    go()
     await running
     expect(w.lamp.on).toBe(1)
     expect(await w.state(id)).toMatchObject({ status: 'cancelled', run: { message: 'Frozen by ona: strange writes.' } })
   })
 
-  it('aborts a step under way', async () => {
-    w.lamp.work = (_step, ctx) =>
-      new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
+  it('aborts a step under way, which may still land', async () => {
+    const reached = w.hang()
     await w.decide(id)
     const running = w.runner('w1').run(id, 'p1')
-    while ((await w.state(id)).status !== 'running');
+    await reached
     await w.freezer.freeze(why)
     await running
-    expect((await w.state(id)).status).toBe('cancelled')
+    expect(await w.state(id)).toMatchObject({
+      status: 'unknown',
+      run: { message: 'first broke: Frozen by ona: strange writes. It was under way and may still land.' },
+    })
   })
 
   it('still lets people reject, look, and settle', async () => {

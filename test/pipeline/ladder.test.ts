@@ -111,16 +111,12 @@ describe('a change that must be undone', () => {
     const l = await begin('undoes')
     l.w.lamp.steps = ['first']
     l.w.lamp.finding = { landed: 'yes', detail: '' }
-    const begun = Promise.withResolvers<void>()
-    l.w.lamp.work = (_step, ctx) => {
-      begun.resolve()
-      return new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
-    }
+    const begun = l.w.hang()
     await l.w.decide(l.id, 'reject', 'p1')
     await l.w.handlers.request({ incident: l.id, step: 'switch', params: {}, person: ada })
     await l.w.propose(l.id, 'p2', true)
     const running = l.run('p2')
-    await begun.promise
+    await begun
     await l.w.handlers.cancel({ incident: l.id, proposal: 'p2', person: ada })
     expect(await running).toBe('cancelled')
     await l.resolve(l.w)

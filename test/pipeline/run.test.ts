@@ -142,15 +142,10 @@ describe('a run', () => {
   })
 
   it('that is cancelled while it waits for an answer is of unknown outcome: what it asked for may still land', async () => {
-    const reached = Promise.withResolvers<void>()
-    w.lamp.work = (_step, ctx) =>
-      new Promise((_, fail) => {
-        ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason))
-        reached.resolve()
-      })
+    const reached = w.hang()
     await w.decide(id)
     const running = w.runner('w1').run(id, 'p1')
-    await reached.promise
+    await reached
     await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })
     await running
     expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first', landed: 'no' }] } })
@@ -160,8 +155,7 @@ describe('a run', () => {
   it('that takes longer than its command allows is stopped, and its step is probed', async () => {
     w.lamp.limit = 0.001
     w.lamp.finding = { landed: 'cannot_tell', detail: 'seen' }
-    w.lamp.work = (_step, ctx) =>
-      new Promise((_, fail) => ctx.signal.addEventListener('abort', () => fail(ctx.signal.reason)))
+    w.hang()
     await w.decide(id)
     await w.runner('w1').run(id, 'p1')
     expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first' }] } })
@@ -179,20 +173,13 @@ describe('a run', () => {
   })
 
   it('that is cancelled takes no further step, says so, and frees its target', async () => {
-    const reached = Promise.withResolvers<void>()
-    const go = Promise.withResolvers<void>()
-    w.lamp.work = async (step) => {
-      w.lamp.on++
-      if (step !== 'first') return
-      reached.resolve()
-      await go.promise
-    }
+    const { reached, go } = w.hold()
     await w.decide(id)
     const running = w.runner('w1').run(id, 'p1')
-    await reached.promise
+    await reached
     expect(await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })).toEqual({ ok: true })
     expect(await w.handlers.cancel({ incident: id, proposal: 'p1', person: ada })).toMatchObject({ ok: false })
-    go.resolve()
+    go()
     await running
     expect(w.lamp.on).toBe(1)
     expect(await w.state(id)).toMatchObject({ status: 'cancelled', run: { cancelledBy: { user: 'U0ADA' } } })
