@@ -73,7 +73,7 @@ export function createSlackEdge(deps: SlackDeps) {
   const ownerChannel = (owner: string) => (Object.hasOwn(ownerChannels, owner) ? ownerChannels[owner]! : null)
   const botToken = secret(settings.botTokenFrom)
   const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
-  const send = createSend({ web: createWeb(connection), clock, log })
+  const send = createSend({ web: createWeb(connection), clock, log, ...(deps.sleep ? { sleep: deps.sleep } : {}) })
   const team = async () => (await send.identity()).team
   const people = createPeople({ web: createWeb({ ...connection, timeout: LOOKUP_TIMEOUT }), policy, team, log })
   const reconciler = createReconciler({

@@ -49,6 +49,11 @@ const EDIT_EVERY = 1250
 const EDIT_BURST = 20
 /** How far back to look for a message whose reply was lost: two clocks may differ. */
 const SKEW_SECONDS = 300
+/**
+ * How long in all somebody who pressed a button is made to wait for what Slack limits, in milliseconds. A trigger lives
+ * 3 s: https://docs.slack.dev/interactivity/handling-user-interaction#modal_responses
+ */
+const PATIENCE = { open: 2000, replace: 10_000, tell: 60_000 }
 /** Answers that say nothing about whether the call took effect. */
 const BROKEN = ['internal_error', 'fatal_error', 'service_unavailable', 'request_timeout', 'team_added_to_org']
 const NEVER_LEFT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']
@@ -115,11 +120,13 @@ export function createSend({
   web,
   clock,
   log,
+  sleep: pause = sleep,
   fetch = globalThis.fetch,
 }: {
   web: WebClient
   clock: Clock
   log: Log
+  sleep?: Sleep
   /** Uploads the bytes of files. */
   fetch?: typeof globalThis.fetch
 }) {
@@ -138,6 +145,16 @@ export function createSend({
       const fault = faultOf(error)
       if (fault.kind === 'limited') closedUntil.set(gate, clock() + fault.wait)
       return { ok: false, fault }
+    }
+  }
+
+  /** Calls for somebody who waits: again after each wait that Slack asks for, as long as the patience lasts. */
+  async function callPatiently<T>(gate: keyof typeof PATIENCE, work: () => Promise<T>): Promise<Result<T>> {
+    for (let left = PATIENCE[gate]; ; ) {
+      const result = await call(gate, work)
+      if (result.ok || result.fault.kind !== 'limited' || result.fault.wait > left) return result
+      left -= result.fault.wait
+      await pause(result.fault.wait)
     }
   }
 
@@ -257,7 +274,7 @@ export function createSend({
     /** Tells one person, and nobody else, in a thread. Best effort: a failure is logged. */
     async tell(at: Place, user: string, text: string): Promise<void> {
       const thread = at.thread ? { thread_ts: at.thread } : {}
-      const sent = await call('tell', () =>
+      const sent = await callPatiently('tell', () =>
         web.chat.postEphemeral({ channel: at.channel, ...thread, user, text, link_names: false, parse: 'none' }),
       )
       if (!sent.ok) log.warn({ channel: at.channel, user, fault: sent.fault }, 'a person could not be told')
@@ -265,11 +282,11 @@ export function createSend({
 
     /** Opens a modal within 3 s of the click; the value is the view's id. */
     open: (trigger: string, view: ModalView): Promise<Result<string>> =>
-      call('open', async () => (await web.views.open({ trigger_id: trigger, view })).view!.id!),
+      callPatiently('open', async () => (await web.views.open({ trigger_id: trigger, view })).view!.id!),
 
     /** Puts another content into an open modal. */
     replace: (id: string, view: ModalView): Promise<Result<void>> =>
-      call('replace', async () => void (await web.views.update({ view_id: id, view }))),
+      callPatiently('replace', async () => void (await web.views.update({ view_id: id, view }))),
 
     /** Draws a person's home tab. */
     publish: (user: string, view: HomeView): Promise<Result<void>> =>

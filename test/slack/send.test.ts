@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
-import { createSend, createWeb } from '../../src/slack/send.ts'
+import { createSend, createWeb, type Sleep } from '../../src/slack/send.ts'
 import { createLines } from './world.ts'
 
 /** A send whose calls are answered by `answer(method)`: a JSON body, a status and a JSON body, or an error to throw. */
-function sender(answer: (method: string) => object | Error, clock = () => 0) {
+function sender(answer: (method: string) => object | Error, clock = () => 0, sleep: Sleep = async () => {}) {
   const { log, lines } = createLines()
   const asked: string[] = []
   const fetch: typeof globalThis.fetch = async (url, init) => {
@@ -16,7 +16,7 @@ function sender(answer: (method: string) => object | Error, clock = () => 0) {
     return new Response(JSON.stringify(body), { status, headers })
   }
   const web = createWeb({ token: 'xoxb-secret', apiUrl: 'http://127.0.0.1:9/api/', log, fetch: fetch as never })
-  return { send: createSend({ web, clock, log }), asked, lines }
+  return { send: createSend({ web, clock, log, sleep }), asked, lines }
 }
 const at = { channel: 'C1', thread: null }
 const mark = { incident: 'i1', key: 'root', hash: 'h' }
@@ -73,6 +73,50 @@ it('makes no call while Slack has asked to wait, and one after it', async () => 
   now = 7000
   expect(await send.post(at, { text: 'x' }, mark)).toEqual({ ok: true, value: '1.0' })
   expect(asked).toHaveLength(2)
+})
+
+describe('when Slack limits a call that somebody waits for', () => {
+  const view = { type: 'modal' as const, title: { type: 'plain_text' as const, text: 'x' }, blocks: [] }
+  /** A Slack that limits the first calls, each for so many seconds, and a clock that waiting moves. */
+  function limiting(...seconds: number[]) {
+    let now = 0
+    const answer = () => {
+      const retryAfter = seconds.shift()
+      return retryAfter ? { ok: false, status: 429, retryAfter } : { ok: true, view: { id: 'V1' } }
+    }
+    return sender(
+      answer,
+      () => now,
+      async (ms) => {
+        now += ms
+      },
+    )
+  }
+
+  it('opens the form all the same, while the trigger lives', async () => {
+    const { send, asked } = limiting(1, 1)
+    expect(await send.open('t', view)).toEqual({ ok: true, value: 'V1' })
+    expect(asked).toHaveLength(3)
+  })
+
+  it('gives up at once when the trigger will be dead by then', async () => {
+    const { send, asked } = limiting(3)
+    expect(await send.open('t', view)).toMatchObject({ ok: false, fault: { kind: 'limited', wait: 3000 } })
+    expect(asked).toHaveLength(1)
+  })
+
+  it('fills the open form later', async () => {
+    const { send, asked } = limiting(4, 5)
+    expect(await send.replace('V1', view)).toEqual({ ok: true, value: undefined })
+    expect(asked).toHaveLength(3)
+  })
+
+  it('tells the person later', async () => {
+    const { send, asked, lines } = limiting(30, 25)
+    await send.tell(at, 'U1', 'Press again.')
+    expect(asked).toHaveLength(3)
+    expect(lines).toEqual([])
+  })
 })
 
 it('writes neither token nor text of a message to the log', async () => {
