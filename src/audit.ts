@@ -36,7 +36,7 @@ export function audit(journals: Journals, heads: ReadonlyMap<string, string>): {
     if (fault) faults.push(id)
     return fault
       ? `${id}: entry ${fault.seq} ${fault.fault}`
-      : `${id}: ${entries.length} entries, head ${entries.at(-1)?.hash ?? 'empty'}`
+      : `${id}: ${entries.length === 1 ? '1 entry' : `${entries.length} entries`}, head ${entries.at(-1)?.hash ?? 'empty'}`
   })
   for (const [id, head] of heads) {
     const entries = journals.get(id)

@@ -22,6 +22,7 @@ import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { versioned } from './registry.ts'
 import { createSecrets } from './secrets.ts'
+import { count } from './slack/text.ts'
 import { type Approval, createTerminal } from './terminal.ts'
 
 const USAGE = `keyturn bot | worker | start      run the bot, a worker, or both
@@ -155,6 +156,12 @@ async function atTerminal<T>(
   }
 }
 
+/** The id of an incident as somebody typed it. */
+async function known(journal: Journal, id: string): Promise<string> {
+  if ((await journal.all()).includes(id)) return id
+  throw new Fault(`${id}: there is no such incident. Its id stands below its first message, such as 4fa38adc3708-1.`)
+}
+
 /** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
 const toggleFreeze = (verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> =>
   atTerminal(configFile, async ({ config: { policy }, journal, clock }) => {
@@ -175,6 +182,7 @@ const approve = (configFile: string, [id, proposal]: readonly string[], given: A
   atTerminal(configFile, async ({ config: { policy, keys }, journal, clock }) => {
     const terminal = createTerminal({ journal, policy, clock, ids: randomUUID, incidentId, ordinal })
     if (!id || !proposal) return say(await terminal.open())
+    await known(journal, id)
     if (!given.digest) return say(await terminal.show(id, proposal))
     const key = process.env[keys.breakGlassKeyFrom]
     if (!key)
@@ -190,7 +198,7 @@ const say = (lines: readonly string[]) => void process.stdout.write(lines.map((l
 
 const journals = (configFile: string, only: string | undefined): Promise<Map<string, Entry[]>> =>
   atTerminal(configFile, async ({ journal }) => {
-    const ids = only ? [only] : (await journal.all()).sort()
+    const ids = only ? [await known(journal, only)] : (await journal.all()).sort()
     return new Map(
       await Promise.all(ids.map(async (id): Promise<[string, Entry[]]> => [id, await journal.entries(id)])),
     )
@@ -226,7 +234,9 @@ async function verifyJournals(file: string | undefined, config: string, heads: r
       })
     : { journals: await journals(config, undefined), faults: [] }
   const { sound, lines } = audit(found, wanted)
-  for (const line of [...faults, ...lines]) process.stdout.write(`${line}\n`)
+  // A file from which everything was taken looks like this too.
+  if (file && found.size === 0) faults.push(`${file}: there is no journal in it`)
+  say([...faults, ...lines])
   if (!sound || faults.length > 0) process.exitCode = 1
 }
 
@@ -241,6 +251,7 @@ function readArguments() {
         as: { type: 'string', default: '' },
         digest: { type: 'string', default: '' },
         days: { type: 'string', default: '90' },
+        help: { type: 'boolean', short: 'h', default: false },
         'allow-volatile-redis': { type: 'boolean', default: false },
       },
     })
@@ -251,6 +262,7 @@ function readArguments() {
 
 async function main(): Promise<void> {
   const { values, positionals } = readArguments()
+  if (values.help) return say([USAGE])
   const [verb, noun, name] = positionals
   const volatile = values['allow-volatile-redis']
   if (verb === 'bot') await start({ bot: true, worker: false }, values.config, volatile)
@@ -271,7 +283,7 @@ async function main(): Promise<void> {
   else if (verb === 'keys') printKeys()
   else if (verb === 'check') {
     const playbooks = await readPlaybooks(await readConfig(values.config), values.config)
-    process.stdout.write(`${values.config} and ${playbooks.length} playbooks are sound.\n`)
+    say([`${values.config} and ${count(playbooks.length, 'playbook')} are sound.`])
   } else if (verb === 'journal' && noun === 'export') {
     for (const entries of (await journals(values.config, name)).values())
       for (const entry of entries) process.stdout.write(`${JSON.stringify(entry)}\n`)

@@ -48,6 +48,13 @@ describe('keyturn', () => {
     }
   })
 
+  it('says how to use it when asked', async () => {
+    for (const ask of ['--help', '-h']) {
+      const { code, out } = await keyturn([ask])
+      expect([code, out]).toEqual([0, expect.stringContaining('keyturn bot | worker | start')])
+    }
+  })
+
   it('refuses an option that it does not know, without a stack', async () => {
     const { code, out } = await keyturn(['check', '--what'])
     expect(code).toBe(1)
@@ -149,6 +156,19 @@ describe('a start', () => {
     expect([code, out]).toEqual([1, '--days 1e9: write a whole number of days, such as 90.\n'])
   })
 
+  it('is not needed to ask for an incident that there is not', async () => {
+    await withRedis([], async (url) => {
+      for (const args of [
+        ['journal', 'export', 'nosuch'],
+        ['approve', 'aaaaaaaaaaaa-9', 'p1'],
+      ]) {
+        const { code, out } = await keyturn(args, { REDIS_URL: url })
+        expect([code, out]).toEqual([1, expect.stringContaining('there is no such incident')])
+        expect(out).not.toMatch(STACK)
+      }
+    })
+  })
+
   it('says that Redis is not there, without a stack', async () => {
     const [args, env] = await worker(`redis://127.0.0.1:${await freePort()}`)
     const { code, out } = await keyturn(args, env)
@@ -213,6 +233,7 @@ describe('journal verify', () => {
     ],
     ['a line that is not JSON', (all) => [...all, '{"incident":'], 'line 9'],
     ['a line that is no entry', (all) => [...all, '{"x":1}'], 'line 9'],
+    ['that everything was taken out', () => [], 'there is no journal in it'],
   ])('finds %s', async (_what, change, fault) => {
     const { code, out } = await verify(change(entriesOf(A)))
     expect(code).toBe(1)
