@@ -1,7 +1,11 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { commands } from '../../commands/index.ts'
 import { openRig } from './executor-rig.ts'
 import { EXECUTORS } from './executors.ts'
+import { unquoted } from './shapes.ts'
+import { startTcp, watchConnects } from './taps.ts'
 
 let rig: Awaited<ReturnType<typeof openRig>>
 beforeAll(async () => {
@@ -21,4 +25,30 @@ it.each(Object.entries(EXECUTORS))('good parameters of %s reach the change', asy
     fault: undefined,
     asked: [],
   })
+})
+
+it.each([
+  [
+    'Sql',
+    'COPY "a" FROM \'s3://lake/a\'',
+    'COPY "b""c" FROM \'s3://lake/\'\'b\'',
+    "COPY \"b\" FROM 's3://lake/' or 'b'",
+  ],
+  ['commands', "rm -- 'a' 'b'", `rm -- 'it'\\''s'`, `rm -- 'it's'`],
+] as const)('in %s a value in its quotes is a value, and one that leaves them is seen', (language, one, other, bad) => {
+  expect(unquoted(language, other)).toBe(unquoted(language, one))
+  expect(unquoted(language, bad)).not.toBe(unquoted(language, one))
+})
+
+it('an address that is connected to is seen, whoever connects', async () => {
+  const server = await startTcp((socket) => void socket.end('HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n'))
+  const connects = watchConnects()
+  try {
+    await once(connect(server.port, '127.0.0.1').resume(), 'close')
+    await fetch(`http://127.0.0.1:${server.port}`)
+    expect(connects.seen).toEqual([`127.0.0.1:${server.port}`, `127.0.0.1:${server.port}`])
+  } finally {
+    connects.stop()
+    await server.stop()
+  }
 })
