@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { z } from 'zod'
 import { type Entry, verifyChain } from './domain/event.ts'
+import { line } from './slack/text.ts'
 
 /** As much of a line as a journal is told apart by; whether the rest is as it was written, its hash says. */
 const Line = z.looseObject({ incident: z.string(), seq: z.number(), prev: z.string(), hash: z.string() })
@@ -33,10 +34,11 @@ export function audit(journals: Journals, heads: ReadonlyMap<string, string>): {
   const faults: string[] = []
   const lines = [...journals].map(([id, entries]) => {
     const fault = verifyChain(id, entries)
+    const name = line(id)
     if (fault) faults.push(id)
     return fault
-      ? `${id}: entry ${fault.seq} ${fault.fault}`
-      : `${id}: ${entries.length === 1 ? '1 entry' : `${entries.length} entries`}, head ${entries.at(-1)?.hash ?? 'empty'}`
+      ? `${name}: entry ${fault.seq} ${line(fault.fault)}`
+      : `${name}: ${entries.length === 1 ? '1 entry' : `${entries.length} entries`}, head ${entries.at(-1)?.hash ?? 'empty'}`
   })
   for (const [id, head] of heads) {
     const entries = journals.get(id)

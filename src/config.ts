@@ -163,6 +163,14 @@ function crossCheck(config: z.infer<typeof Schema>, fault: Report): void {
   for (const name of policy.defaultApprovers)
     if (!Object.hasOwn(policy.approvers, name))
       fault(['policy', 'defaultApprovers'], `names ${JSON.stringify(name)}, which is not under policy.approvers`)
+  const humans = new Map<string, string>()
+  for (const [human, accounts] of Object.entries(policy.people))
+    for (const account of accounts) {
+      const other = humans.get(account)
+      if (other !== undefined && other !== human)
+        fault(['policy', 'people', human], `names ${account}, which belongs to ${other}: an account has one human`)
+      humans.set(account, human)
+    }
   for (const [name, list] of Object.entries(policy.approvers))
     for (const rotation of list.oncall)
       if (!Object.hasOwn(policy.oncall, rotation))

@@ -21,7 +21,7 @@ import { clockOf, connectPatient, connectRedis, durabilityFaults } from './redis
 import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
 import { versioned } from './registry.ts'
-import { createSecrets } from './secrets.ts'
+import { createSecrets, type Secrets } from './secrets.ts'
 import { count } from './slack/text.ts'
 import { type Approval, createTerminal } from './terminal.ts'
 
@@ -142,14 +142,16 @@ function printKeys(): void {
 /** Lends the journal and the time, both from Redis, to a word at a terminal. */
 async function atTerminal<T>(
   configFile: string,
-  work: (lent: { config: Config; journal: Journal; clock: Clock }) => Promise<T>,
+  work: (lent: { config: Config; journal: Journal; clock: Clock; strike: Secrets['strike'] }) => Promise<T>,
 ): Promise<T> {
   const config = await readConfig(configFile)
-  const address = redisAddress(config, createSecrets(process.env, []).secret)
+  const known = neededVariables(config, { bot: true, worker: true }).map((n) => n.variable)
+  const { secret, strike } = createSecrets(process.env, [...known, config.keys.breakGlassKeyFrom])
+  const address = redisAddress(config, secret)
   const [redis, subscriber] = [connectRedis(address, () => {}), connectRedis(address, () => {})]
   try {
     const clock = await clockOf(redis, Date.now)
-    return await work({ config, journal: createJournal({ redis, subscriber, clock }), clock })
+    return await work({ config, journal: createJournal({ redis, subscriber, clock }), clock, strike })
   } finally {
     redis.disconnect()
     subscriber.disconnect()
@@ -164,9 +166,10 @@ async function known(journal: Journal, id: string): Promise<string> {
 
 /** Freezes or lifts from a terminal, for when Slack is down. Who may do that is who may read REDIS_URL here. */
 const toggleFreeze = (verb: 'freeze' | 'thaw', configFile: string, reason: string): Promise<void> =>
-  atTerminal(configFile, async ({ config: { policy }, journal, clock }) => {
+  atTerminal(configFile, async ({ config: { policy }, journal, clock, strike }) => {
     const freezer = createFreezer({ journal, clock, ids: randomUUID, policy, incidentId, ordinal })
-    const done = await freezer[verb]({ by: `${userInfo().username} at a terminal`, reason, person: null })
+    const by = `${userInfo().username} at a terminal`
+    const done = await freezer[verb]({ by, reason: strike(reason), person: null })
     if (!done.ok)
       throw new Fault(
         done.reason === 'reason_required' ? `Say why: keyturn ${verb} --reason "…"` : sentence(done.reason),
@@ -179,7 +182,7 @@ const toggleFreeze = (verb: 'freeze' | 'thaw', configFile: string, reason: strin
  * type, without a proposal what is open.
  */
 const approve = (configFile: string, [id, proposal]: readonly string[], given: Approval): Promise<void> =>
-  atTerminal(configFile, async ({ config: { policy, keys }, journal, clock }) => {
+  atTerminal(configFile, async ({ config: { policy, keys }, journal, clock, strike }) => {
     const terminal = createTerminal({ journal, policy, clock, ids: randomUUID, incidentId, ordinal })
     if (!id || !proposal) return say(await terminal.open())
     await known(journal, id)
@@ -189,7 +192,8 @@ const approve = (configFile: string, [id, proposal]: readonly string[], given: A
       throw new Fault(`${configFile}: keys.breakGlassKeyFrom: set the environment variable ${keys.breakGlassKeyFrom}`)
     const privateKey = createPrivateKey({ key: pem(key), format: 'der', type: 'pkcs8' })
     const name = userInfo().username
-    const done = await terminal.approve({ ...given, incident: id, proposal, name, privateKey })
+    const reason = strike(given.reason)
+    const done = await terminal.approve({ ...given, reason, incident: id, proposal, name, privateKey })
     if (!done.ok) throw new Fault(`${sentence(done.reason)} Nothing was decided.`)
     say(['Approved. The bot grants it with its next round; the thread will show your name and the reason.'])
   })

@@ -15,6 +15,14 @@ describe('keyturn.yaml', () => {
     expect(faultsOf(example)).toEqual([])
   })
 
+  it('takes no account that belongs to two humans: it would be counted as one of them, and their other accounts as more', () => {
+    const people = (text: string) => faultsOf(`${SLACK}policy: { people: { ${text} } }`)
+    expect(people('ada: [U0ADA, U0ADA2], sam: [U0SAM]')).toEqual([])
+    expect(people('ada: [U0ADA, U0ADA2], sam: [U0ADA2, U0SAM]')).toEqual([
+      expect.stringContaining('policy.people.sam: names U0ADA2, which belongs to ada'),
+    ])
+  })
+
   it('names every fault at once, each with its line, its key and what to do', () => {
     const text = [
       'slack:',

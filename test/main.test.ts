@@ -241,6 +241,14 @@ describe('journal verify', () => {
     expect(out).not.toMatch(STACK)
   })
 
+  it('prints no line that somebody wrote into the file, and nothing that a terminal obeys', async () => {
+    const lie = `x\n${A}: 8 entries, head sha256:00\u001b[2J\u009b2J`
+    const { code, out } = await verify(entriesOf(A).map((entry) => ({ ...entry, incident: lie })))
+    expect(code).toBe(1)
+    expect(out.trim().split('\n')).toHaveLength(1)
+    expect(out).not.toMatch(/[^\P{Cc}\n]/u)
+  })
+
   it('finds a tail that was cut off, by a head that was posted in the thread', async () => {
     const head = `${A}=${both[7]!.hash}`
     expect(await verify(entriesOf(A), '--head', head)).toMatchObject({ code: 0 })

@@ -349,10 +349,12 @@ describe('with Slack down, a person at a terminal', () => {
     const { out } = await w.keyturn('approve', incident, 'p1')
     expect(out).toContain('POST')
     const digest = /--digest ([0-9a-f]{12})/.exec(out)?.[1] ?? ''
-    const approval = ['approve', incident, 'p1', '--as', OLF, '--digest', digest, '--reason', 'Slack is down']
+    const key = base64(privateKey, 'pkcs8')
+    const approval = ['approve', incident, 'p1', '--as', OLF, '--digest', digest]
+    approval.push('--reason', `Slack is down ${key}`)
     expect(await w.keyturn(...approval)).toMatchObject({ code: 1, out: expect.stringContaining('BREAK_GLASS_KEY') })
     const reached = w.lamps.hold()
-    w.atTerminal.KEYTURN_BREAK_GLASS_KEY = base64(privateKey, 'pkcs8')
+    w.atTerminal.KEYTURN_BREAK_GLASS_KEY = key
     expect(await w.keyturn(...approval)).toMatchObject({ code: 0 })
     await reached
     w.lamps.release()
@@ -360,6 +362,8 @@ describe('with Slack down, a person at a terminal', () => {
     await w.see(`${incident} note:terminal:p1:${OLF}`, (m) => m.text.includes('Slack is down'), 40_000)
     await w.see(`${incident} outcome:p1`, (m) => m.text.startsWith('Succeeded'), 40_000)
     expect(w.effects('kitchen')).toBe(1)
+    // Typed by mistake, it is not kept.
+    expect(JSON.stringify(await w.entries())).not.toContain(key)
   })
 })
 

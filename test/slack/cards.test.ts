@@ -336,6 +336,14 @@ describe('hostile text', () => {
     )
   })
 
+  it.each([
+    ['a warning', { plan: { ...plan, warnings: [`${'w'.repeat(900)}END`] } }],
+    ['the list of what is not done again', { resumes: { proposal: 'p1', done: [`${'s'.repeat(900)}END`] } }],
+  ])('never hides the end of %s: what the card cuts off, a file has', (_what, patch) => {
+    const drawn = render(incidentOf(...openWith(subjectOf(patch))), context)
+    expect(JSON.stringify(drawn)).toContain('END')
+  })
+
   it('does not break a modal or the home tab', () => {
     fc.assert(
       fc.property(states, (incidents) => {

@@ -5,7 +5,7 @@ import { count, cut, exact, literal } from '../text.ts'
 import { bold, facts, fixed, lines, notice, type Piece, said } from './blocks.ts'
 
 /** A plan within these is on the card whole; a longer one is summed up there, and goes along whole as a file. */
-const WHOLE = { targets: 12, steps: 12, warnings: 6, characters: 3000 }
+const WHOLE = { targets: 12, steps: 12, warnings: 6, characters: 3000, line: 600 }
 
 const value = (v: unknown): string => (typeof v === 'string' ? v : JSON.stringify(v))
 
@@ -59,6 +59,8 @@ export function isLong({ subject, digest }: Proposal): boolean {
     targets.length > WHOLE.targets ||
     steps.length > WHOLE.steps ||
     warnings.length > WHOLE.warnings ||
+    warnings.some((w) => exact(w).length > WHOLE.line) ||
+    goesOn(subject).length > WHOLE.line ||
     planText(subject, digest ?? '').length > WHOLE.characters
   )
 }
@@ -70,14 +72,7 @@ export function planBlocks(p: Proposal): KnownBlock[] {
   const { plan } = subject
   const long = isLong(p)
   const params = Object.entries(subject.params).slice(0, long ? 8 : undefined)
-  const resumes = subject.resumes
-    ? [
-        said(
-          `Goes on after ${subject.resumes.proposal}. Not done again: ${subject.resumes.done.join(', ') || 'nothing'}.`,
-          600,
-        ),
-      ]
-    : []
+  const resumes = subject.resumes ? [said(goesOn(subject), WHOLE.line)] : []
   const max = long ? 300 : 3000
   return [
     lines([bold(plan.summary, long ? 1000 : 3000)]),
@@ -87,10 +82,13 @@ export function planBlocks(p: Proposal): KnownBlock[] {
       ...params.map(([k, v]) => [k, literal(cut(exact(value(v)), max), { code: true })] as const),
     ]),
     ...(long ? glance(subject) : [...targets(subject), steps(subject)]),
-    ...plan.warnings.slice(0, WHOLE.warnings).map((w) => notice('warning', cut(w, long ? 300 : 600))),
+    ...plan.warnings.slice(0, WHOLE.warnings).map((w) => notice('warning', cut(w, long ? 300 : WHOLE.line))),
     ...resumes,
   ]
 }
+
+const goesOn = ({ resumes }: Subject): string =>
+  resumes ? `Goes on after ${resumes.proposal}. Not done again: ${resumes.done.join(', ') || 'nothing'}.` : ''
 
 function glance({ plan }: Subject): KnownBlock[] {
   const first = plan.targets.slice(0, 5).map((t) => cut(exact(t.name), 120))
