@@ -1,5 +1,4 @@
-import { commands } from '../../commands/index.ts'
-import type { ChangeCommand } from '../../src/domain/command.ts'
+import type { ChangeCommand, Command } from '../../src/domain/command.ts'
 import { createWorld, propose } from '../commands/context.ts'
 import { airflow } from './peers/airflow.ts'
 import { cloudformation, dynamodb, emr, machines, rds, replyOfAws } from './peers/aws.ts'
@@ -39,7 +38,7 @@ export type Away = 'nothing' | 'everything' | 'the change'
 export type Rig = Awaited<ReturnType<typeof openRig>>
 
 /** The peers, and a way to call a command on them. */
-export async function openRig(lines: Lines) {
+export async function openRig(lines: Lines, commands: readonly Command[]) {
   let call: Call = { id: '', params: {}, before: [] }
   let away: Away = 'nothing'
   const elsewhere = await startWebTap(KNOWN, () => ({ json: {} }))
@@ -55,14 +54,15 @@ export async function openRig(lines: Lines) {
     return peer?.reply?.(question, before) ?? { json: {} }
   })
   const sql = await startSqlTap((statement, values) => rowsOf(statement, values, call))
-  const kafka = await startKafkaTap()
+  // The only one that takes its time to start.
+  const kafka = Object.values(lines).some(([kind]) => kind === 'kafka') ? await startKafkaTap() : null
   const at = { origin: web.origin, base: `${web.origin}${BASE}`, sqlPort: sql.port }
   const connections = {
     ...Object.fromEntries(Object.entries(PEERS).map(([kind, peer]) => [kind, { kind, settings: peer.settings(at) }])),
-    kafka: { kind: 'kafka', settings: kafka.settings },
+    kafka: { kind: 'kafka', settings: kafka?.settings },
   }
   const connects = watchConnects()
-  const open = new Set([web.port, sql.port, elsewhere.port, ...kafka.ports].map((port) => `127.0.0.1:${port}`))
+  const open = new Set([web.port, sql.port, elsewhere.port, ...(kafka?.ports ?? [])].map((port) => `127.0.0.1:${port}`))
 
   return {
     elsewhere,
@@ -73,8 +73,8 @@ export async function openRig(lines: Lines) {
       const command = commands.find((c) => c.id === id) as ChangeCommand
       const now = () => new Date('2026-03-14T02:08:00.000Z')
       const world = createWorld({ connections, secrets: { T: 'canary-of-a-token' }, now })
-      if (id === 'kafka.replay') await kafka.renew()
-      for (const tap of [web, sql, elsewhere, kafka]) tap.asked.length = 0
+      if (id === 'kafka.replay') await kafka?.renew()
+      for (const tap of [web, sql, elsewhere, kafka]) tap?.asked.splice(0)
       connects.seen.length = 0
       call = { id, params, before: [] }
       away = redirected
@@ -97,7 +97,7 @@ export async function openRig(lines: Lines) {
       const asked: Asked[] = [
         ...web.asked.map((one) => ({ ...one, shape: namelessOf(kind, one.shape) })),
         ...sql.asked,
-        ...kafka.asked,
+        ...(kafka?.asked ?? []),
         ...(kind === 'script' && said.length > 0 ? [{ shape: 'runs', host: '', url: '' }] : []),
       ]
       const strange = connects.seen.find((address) => !open.has(address))
@@ -105,7 +105,7 @@ export async function openRig(lines: Lines) {
     },
     async stop(): Promise<void> {
       connects.stop()
-      await Promise.all([web.stop(), sql.stop(), elsewhere.stop(), kafka.stop()])
+      await Promise.all([web.stop(), sql.stop(), elsewhere.stop(), kafka?.stop()])
     },
   }
 }

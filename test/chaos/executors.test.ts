@@ -2,14 +2,15 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { commands } from '../../commands/index.ts'
+import { EXECUTOR_FLAWS } from './executor-flaws.ts'
 import { openRig } from './executor-rig.ts'
-import { EXECUTORS } from './executors.ts'
+import { createExecutorsPart, EXECUTORS } from './executors.ts'
 import { unquoted } from './shapes.ts'
 import { startTcp, watchConnects } from './taps.ts'
 
 let rig: Awaited<ReturnType<typeof openRig>>
 beforeAll(async () => {
-  rig = await openRig(EXECUTORS)
+  rig = await openRig(EXECUTORS, commands)
 })
 afterAll(() => rig.stop())
 
@@ -25,6 +26,20 @@ it.each(Object.entries(EXECUTORS))('good parameters of %s reach the change', asy
     fault: undefined,
     asked: [],
   })
+})
+
+/** A planted flaw must show within so many vectors. */
+const WITHIN = 100
+
+it.each(EXECUTOR_FLAWS)('it is found out that $name', async ({ id, all, found }) => {
+  const part = createExecutorsPart({ [id]: EXECUTORS[id]! }, all)
+  let said: unknown
+  for (let seed = 1; seed <= WITHIN && !said; seed += 1)
+    await part.run(seed).catch((error: unknown) => {
+      said = error
+    })
+  await part.close()
+  expect(said).toMatchObject({ name: 'Violation', message: expect.stringMatching(found) })
 })
 
 it.each([

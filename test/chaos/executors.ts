@@ -1,3 +1,5 @@
+import { commands } from '../../commands/index.ts'
+import type { Command } from '../../src/domain/command.ts'
 import { type Away, type Lines, openRig, type Rig, strayed } from './executor-rig.ts'
 import type { Fields } from './peers/peer.ts'
 import { randomOf } from './scheduler.ts'
@@ -98,7 +100,7 @@ export const EXECUTORS: Lines = {
 }
 
 /** Parameters of any kind through every command: what a system is asked has the shape that it has for good ones. */
-export function createExecutorsPart() {
+export function createExecutorsPart(lines: Lines = EXECUTORS, all: readonly Command[] = commands) {
   let rig: Promise<Rig> | null = null
   const shapes = new Map<string, Set<string>>()
   let [vectors, reached] = [0, 0]
@@ -110,7 +112,7 @@ export function createExecutorsPart() {
   async function learn(open: Rig, id: string, params: Fields, away: Away = 'nothing'): Promise<void> {
     const known = shapes.get(id) ?? new Set<string>()
     shapes.set(id, known)
-    const isSample = params === EXECUTORS[id]![1]
+    const isSample = params === lines[id]![1]
     const { asked, reached: good } = await open.call(id, params, away)
     for (const { shape, host } of asked) if (isSample || host !== '') known.add(shape)
     if (isSample && !good && away === 'nothing') throw new Violation(`good parameters of ${id} do not reach the change`)
@@ -118,11 +120,11 @@ export function createExecutorsPart() {
 
   return {
     async run(seed: number): Promise<void> {
-      rig ??= openRig(EXECUTORS)
+      rig ??= openRig(lines, all)
       const open = await rig
       const random = randomOf(seed)
-      const id = random.pick(Object.keys(EXECUTORS))
-      const [kind, sample] = EXECUTORS[id]!
+      const id = random.pick(Object.keys(lines))
+      const [kind, sample] = lines[id]!
       if (!shapes.has(id)) await learn(open, id, sample)
       const evil = vector(random, sample)
       const away = random.chance(0.9) ? 'nothing' : random.pick<Away>(['everything', 'the change'])
