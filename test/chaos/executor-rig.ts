@@ -13,7 +13,7 @@ import { type Asked, startWebTap, watchConnects } from './taps.ts'
 /** By command: its connection's kind, parameters as they should be, and the shape of the request that changes something. */
 export type Lines = Readonly<Record<string, readonly [kind: string, sample: Fields, change: RegExp]>>
 
-/** What of a request's JSON may be anything: all of it (''), or what stands under a name. */
+/** What of a request may be anything: its query and all of its body (''), or what stands under a name in its JSON. */
 const FREE: Readonly<Record<string, string>> = { 'http.request': '', 'airflow.trigger-run': 'conf' }
 
 const PEERS: Readonly<Record<string, Peer>> = {

@@ -80,7 +80,7 @@ export function requestShape(
 ): string {
   const [path = ''] = (request.url ?? '').split('?', 1)
   const segments = path.split('/').map((s) => (known.has(s) ? s : '*'))
-  const names = [...new Set(question.query.keys())].sort()
+  const names = free === '' ? [] : [...new Set(question.query.keys())].sort()
   const headers = request.rawHeaders.filter((_, i) => i % 2 === 0).map((h) => h.toLowerCase())
   const shape = bodyShape(question, body, request.headers['content-type'] ?? '', free)
   const fixed = headers.filter((h) => !/^(amz-|x-amz-|content-length|connection|accept|user-agent)/.test(h))
