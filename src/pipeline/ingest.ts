@@ -5,7 +5,8 @@ import { notice, type Opening } from '../domain/notice.ts'
 import { matchPlaybook, type Playbook, type RegexTest } from '../domain/playbook.ts'
 import type { Bell, Clock, Journal } from '../domain/ports.ts'
 import { pendingWork } from '../domain/work.ts'
-import type { Ids } from './transact.ts'
+import { createStrays } from './strays.ts'
+import { type Ids, transact } from './transact.ts'
 
 /** Firing again this soon after the resolve goes on in the same thread, in milliseconds. */
 export const REOPEN_WITHIN = 30 * 60_000
@@ -75,6 +76,8 @@ export function createIngest(deps: {
   ordinal: (incident: string) => number
 }) {
   const { journal, bell, clock, ids } = deps
+  const groupOf = (alert: Alert) => place(alert, deps.playbooks, deps.regex).group
+  const strays = createStrays({ journal, clock, groupOf })
 
   async function store(opening: Opening, alerts: Alert[], truncated: number): Promise<void> {
     const op = ids()
@@ -100,6 +103,14 @@ export function createIngest(deps: {
     }
   }
 
+  /** An alert has ended: says so to incidents that know it from before the playbooks were changed. */
+  async function end(alert: Alert): Promise<void> {
+    for (const id of await strays.of(alert)) {
+      const told = await transact(deps, id, (incident) => notice(incident, [alert], 0, incident))
+      if (told.ok) await bell.ring(pendingWork(told.incident)).catch(deps.onError)
+    }
+  }
+
   return async function ingest(batch: Batch): Promise<void> {
     const groups = new Map<string, { opening: Opening; alerts: Alert[] }>()
     for (const [i, alert] of batch.alerts.entries()) {
@@ -115,5 +126,6 @@ export function createIngest(deps: {
         for (const alerts of portions(g.alerts)) await store(g.opening, alerts, batch.truncated)
     }
     await Promise.all(Array.from({ length: LANES }, lane))
+    for (const alert of batch.alerts) if (alert.status === 'resolved') await end(alert)
   }
 }

@@ -183,7 +183,10 @@ export async function createBench(
     publicKey: keys.publicKey,
   }
   const handlers = createHandlers({ ...common, freezer, keys, faultsOf: () => ({}) })
-  const ingest = createIngest({ ...common, playbooks: [playbook], regex: () => false, incidentId, ordinal })
+  /** As a bot with these playbooks does it. */
+  const ingestBy = (playbooks: readonly Playbook[]) =>
+    createIngest({ ...common, playbooks, regex: () => false, incidentId, ordinal })
+  const ingest = ingestBy([playbook])
   const propose = createPropose(bench)
   const state = async (id: string, proposal = 'p1') => proposalOf((await journal.load(id))!, proposal)!
   const runner = (worker: string, patch: Partial<Workbench> = {}) =>
@@ -202,6 +205,7 @@ export async function createBench(
     handlers,
     freezer,
     ingest,
+    ingestBy,
     propose,
     state,
     runner,

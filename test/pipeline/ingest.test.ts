@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { verifyChain } from '../../src/domain/event.ts'
 import { portions } from '../../src/pipeline/ingest.ts'
 import { startRedis } from '../redis/server.ts'
-import { ada, alertOf, type Bench, createBench } from './bench.ts'
+import { ada, alertOf, type Bench, createBench, PLAYBOOK } from './bench.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 let w: Bench
@@ -47,6 +47,29 @@ describe('alerts', () => {
     for (const n of ['f0', 'f1', 'f2', 'f3', 'f4'])
       expect(stored.filter((a) => a.fingerprint === n)).toEqual(all.filter((a) => a.fingerprint === n))
     expect(stored).toHaveLength(all.length)
+  })
+
+  it('that end are told to the incident where they fire, also when playbooks have changed that group them otherwise', async () => {
+    const id = await w.open(room('attic'))
+    await w.decide(id)
+    const other = { ...PLAYBOOK, id: 'lamp/other', groupBy: ['room'] }
+    const ingest = w.ingestBy([other])
+    await ingest({ alerts: [over('attic')], truncated: 0 })
+    expect((await w.journal.load(id))?.resolvedAt).not.toBeNull()
+    expect((await w.state(id)).status).toBe('withdrawn')
+
+    const again = await w.open(room('cellar'))
+    await ingest({ alerts: [room('cellar')], truncated: 0 })
+    w.time.offset += 2000
+    await ingest({ alerts: [over('cellar')], truncated: 0 })
+    expect((await w.journal.load(again))?.resolvedAt).not.toBeNull()
+    const ends = await Promise.all((await w.journal.all()).map((one) => w.journal.load(one)))
+    expect(ends.map((i) => [i?.playbook?.id, i?.resolvedAt === null])).toEqual(
+      expect.arrayContaining([
+        ['lamp/off', false],
+        ['lamp/other', false],
+      ]),
+    )
   })
 
   it('of one batch are all stored, each in the incident of its group', async () => {
