@@ -90,6 +90,7 @@ import { lockTree } from './redshift/lock-tree.ts'
 import { quarantineRejected } from './redshift/quarantine-rejected.ts'
 import { rebootCluster } from './redshift/reboot-cluster.ts'
 import { rejectedRows } from './redshift/rejected-rows.ts'
+import { sessions as redshiftSessions } from './redshift/sessions.ts'
 import { tableColumns } from './redshift/table-columns.ts'
 import { terminateSessions as terminateRedshiftSessions } from './redshift/terminate-sessions.ts'
 import { compareFolders } from './s3/compare-folders.ts'
@@ -171,6 +172,7 @@ export const commands: readonly Command[] = [
   githubCommits,
   loadErrors,
   lockTree,
+  redshiftSessions,
   tableColumns,
   loads,
   rejectedRows,

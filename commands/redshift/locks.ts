@@ -4,8 +4,8 @@ import type { Session } from '../postgres/sessions.ts'
 import { clean } from '../postgres/text.ts'
 import { utc } from './errors.ts'
 
-/** A session of Redshift, and the transaction it is in; `xid` is '' outside of one. */
-export type Locker = Session & Readonly<{ xid: string; began: string }>
+/** A session of Redshift, and the transaction it is in; `xid` is '' outside of one. `holds`: `mode on schema.table`. */
+export type Locker = Session & Readonly<{ xid: string; began: string; holds: readonly string[] }>
 
 /** The owner of Redshift's own sessions: "STV_SESSIONS" in the developer guide shows it. */
 const INTERNAL = 'rdsdb'
@@ -39,6 +39,9 @@ const CONFLICTS: Readonly<Record<string, readonly string[]>> = (() => {
 })()
 
 type Lock = { pid: number; relation: string; mode: string; granted: boolean }
+
+/** Granted locks whose tables are named; a load of a partitioned schema holds hundreds. */
+const MOST_HELD = 1_000
 
 /** For each pid that waits: for whom, and for what. Behind one that waits itself only if nobody else is in the way. */
 function edges(locks: readonly Lock[]): Map<number, { by: number[]; lock: Lock }> {
@@ -80,10 +83,12 @@ export async function readLockers(sql: Client, now: Date): Promise<Locker[]> {
      where rtrim(status) = 'Running' order by starttime`,
   )
   const waits = edges(locks)
+  const held = locks.filter((lock) => lock.granted).slice(0, MOST_HELD)
   const tables = await namesOf(
     sql,
-    [...waits.values()].map(({ lock }) => lock.relation),
+    [...[...waits.values()].map(({ lock }) => lock), ...held].map((lock) => lock.relation),
   )
+  const named = (lock: Lock) => `${lock.mode} on ${tables.get(String(lock.relation)) ?? lock.relation}`
   return sessions.map((s) => {
     const transaction = transactions.find((t) => t.pid === s.pid)
     const query = running.find((r) => r.pid === s.pid)
@@ -105,7 +110,11 @@ export async function readLockers(sql: Client, now: Date): Promise<Locker[]> {
       query: clean(query?.query ?? '', 300),
       rawQuery: query?.query ?? '',
       ageSeconds: Math.max(0, (now.getTime() - Date.parse(utc(since))) / 1000),
-      waitsFor: wait ? `${wait.lock.mode} on ${tables.get(String(wait.lock.relation)) ?? wait.lock.relation}` : '',
+      waitsFor: wait ? named(wait.lock) : '',
+      holds: held
+        .filter((lock) => lock.pid === s.pid)
+        .map(named)
+        .sort(),
       blockedBy: wait?.by ?? [],
       protectedBecause:
         s.pid === own[0]?.pid || s.user === own[0]?.user

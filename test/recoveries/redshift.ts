@@ -379,7 +379,15 @@ export const REDSHIFT_ROWS: readonly Row[] = [
       airflow.state.addTask('nightly', 'r1', 'load', 'running', { try: 1 })
       airflow.state.logs.set('nightly/r1/load/1', 'dropping the schema\nwip-count 0\nwip-count 0')
       const job = { airflow: 'jobs', dag: 'nightly', run: 'r1', task: 'load' }
-      const firing = { labels: { alertname: 'WarehouseLoaderHangs', connection: 'warehouse', load: 'clicks', ...job } }
+      const firing = {
+        labels: {
+          alertname: 'WarehouseLoaderHangs',
+          connection: 'warehouse',
+          load: 'clicks',
+          schema: 'events',
+          ...job,
+        },
+      }
       return {
         connections: { ...pipeline.connections, jobs: airflowConnection(airflow.origin) },
         secrets: { ...pipeline.secrets, AIRFLOW_TOKEN: TOKEN },
@@ -392,6 +400,7 @@ export const REDSHIFT_ROWS: readonly Row[] = [
           return firing
         },
         evidence: [
+          /1 of \d+ sessions on warehouse hold locks and have to do with events; 1 wait for one/,
           /At the root: \d+ \(app, idle in transaction\)/,
           /dropping the schema.{1,4}wip-count 0.{1,4}wip-count 0/,
         ],

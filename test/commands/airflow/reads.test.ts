@@ -128,15 +128,15 @@ describe.each([1, 2] as const)('evidence, API v%i', (api) => {
 
   it('lists runs of some DAGs only, the longest first, those that go on until now', async () => {
     const { state } = jobs.server
-    state.addRun('parse_clicks', 'a', 'failed', {}, { start: '2026-03-14T01:00:00Z', end: '2026-03-14T01:20:00Z' })
-    state.addRun('parse_views', 'b', 'running', {}, { start: '2026-03-14T01:30:00Z' })
+    state.addRun('parse_clicks', 'a', 'failed', {}, { start: '2026-03-14T01:00:00Z', end: '2026-03-14T02:20:00Z' })
+    state.addRun('parse_views', 'b', 'running', {}, { start: '2026-03-14T03:00:00Z' })
     state.addRun('report', 'c', 'failed', {}, { start: '2026-03-13T01:00:00Z', end: '2026-03-14T01:00:00Z' })
     state.addRun('parse_new', 'd', 'queued', {}, { start: undefined, end: undefined })
     const { summary, blocks } = await read(dagRuns, { dags: 'parse_*', order: 'longest' })
-    expect(summary).toContain('3 runs of all DAGs; 0 of critical DAGs. The longest is parse_views with 120 min.')
+    expect(summary).toContain('3 runs of all DAGs; 0 of critical DAGs. The longest is parse_clicks with 80 min.')
     expect(blocks[0]?.type === 'table' && blocks[0].rows.map((row) => [row[0], row.at(-2)])).toEqual([
-      ['parse_views', '120'],
-      ['parse_clicks', '20'],
+      ['parse_clicks', '80'],
+      ['parse_views', '30'],
       ['parse_new', ''],
     ])
   })

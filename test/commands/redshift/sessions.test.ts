@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type pg from 'pg'
 import { lockTree } from '../../../commands/redshift/lock-tree.ts'
 import { rebootCluster } from '../../../commands/redshift/reboot-cluster.ts'
+import { sessions } from '../../../commands/redshift/sessions.ts'
 import { terminateSessions } from '../../../commands/redshift/terminate-sessions.ts'
 import type { ReadCommand } from '../../../src/domain/command.ts'
 import { Refused } from '../../../src/domain/command.ts'
@@ -117,6 +118,36 @@ describe('redshift.lock-tree', () => {
     const { summary } = await tree()
     expect(summary).toMatch(/^1 of /)
     expect((await plan()).steps.map((s) => s.id)).not.toContain(`terminate-${second.pid}`)
+  })
+})
+
+describe('redshift.sessions', () => {
+  const look = (schema?: string) =>
+    (sessions as ReadCommand).read(sessions.params.parse({ connection: 'warehouse', schema }), world.read())
+
+  it('shows which tables each session holds or waits for, those that hold most first', async () => {
+    const loader = await holder('clicks')
+    await loader.query('lock table events.views in access share mode')
+    const other = await session()
+    await other.query('begin; create temp table note (id int)')
+    const report = await waiter('clicks')
+    const { summary, blocks } = await look('events')
+    expect(summary).toMatch(/^1 of \d+ sessions on warehouse hold locks and have to do with events; 1 wait for one\.$/)
+    const rows = blocks[0]?.type === 'table' ? blocks[0].rows.map((r) => [r[0], r[2], r[6], r[7]]) : []
+    expect(rows).toEqual([
+      [
+        String(pidOf(loader)),
+        'idle in transaction',
+        'AccessExclusiveLock on events.clicks, AccessShareLock on events.views',
+        '–',
+      ],
+      [String(report.pid), expect.any(String), '–', 'AccessShareLock on events.clicks'],
+    ])
+    const all = await look()
+    expect(all.blocks[0]?.type === 'table' && all.blocks[0].rows.map((row) => row[0])).toEqual(
+      expect.arrayContaining([String(pidOf(loader)), String(pidOf(other)), String(report.pid)]),
+    )
+    expect(() => sessions.params.parse({ connection: 'warehouse', schema: "e'x" })).toThrow('the name of a schema')
   })
 })
 
