@@ -71,7 +71,11 @@ export const recoverMany = defineChange({
       targets: [
         ...waves.flatMap((wave, i) =>
           wave.map((p) => ({
-            ...runTarget(connection, p.shown, { Wave: String(i + 1), Clears: p.tasks.join(', ') }),
+            ...runTarget(connection, p.shown, {
+              Wave: String(i + 1),
+              ...(needs.has(p.dag) && { After: [...needs.get(p.dag)!].sort().join(', ') }),
+              Clears: p.tasks.join(', '),
+            }),
             fingerprint: p.fingerprint,
           })),
         ),

@@ -582,7 +582,13 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       })
     },
     firing: { labels: { alertname: 'ManyPipelinesFailed', connection: 'jobs' } },
-    evidence: [/20 failed tasks in all DAGs within 24 h/, /20 failed runs of all DAGs/, /mart_17/],
+    evidence: [
+      /20 failed tasks in all DAGs within 24 h/,
+      /20 failed runs of all DAGs/,
+      /mart_17/,
+      /mart_1 late {2}\(.{0,400}After: report/,
+      /Wave 1 of 4: clear extract.*Wave 2 of 4: clear clean.*Wave 3 of 4: clear report.*Wave 4 of 4: clear mart_9/,
+    ],
     async recover(desk, incident, state) {
       const whole = (await desk.last(incident))!
       const names = whole.subject!.plan.leaveOut!.names

@@ -340,7 +340,15 @@ const OWN: readonly Row[] = [
               labels: { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'ledger' },
               annotations: { wanted_write: '5000' },
             }),
-          says: /ceiling/i,
+          says: /5000 write units .*ceiling/i,
+        },
+        {
+          arrange: async (desk) =>
+            desk.fire({
+              labels: { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'ledger' },
+              annotations: { wanted_write: '30', wanted_read: '6000' },
+            }),
+          says: /6000 read units .*ceiling/i,
         },
       ),
   },
