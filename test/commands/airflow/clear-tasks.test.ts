@@ -51,7 +51,7 @@ describe.each([1, 2] as const)('failed tasks, API v%i', (api) => {
     const { summary, blocks } = await failedTasks.read(params, world.read())
     expect(summary).toBe('1 failed task in all DAGs within 24 h; the first is nightly.load at 2026-03-14T01:10:00Z.')
     expect(blocks[0]).toMatchObject({
-      rows: [['nightly', RUN, 'load', '2', '2026-03-14T01:00:00Z', '2026-03-14T01:10:00Z', 'PythonOperator']],
+      rows: [['nightly', RUN, 'load', '2', '2026-03-14T01:00:00Z', '2026-03-14T01:10:00Z', 'PythonOperator', 'no']],
     })
     expect(blocks[1]).toMatchObject({
       text: expect.stringMatching(/^nightly\.load, try 2:\n[\s\S]*TimeoutError: 3600 s$/),
