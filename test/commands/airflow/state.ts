@@ -136,7 +136,7 @@ export function wire(state: State) {
     pool: t.pool,
     pool_slots: t.slots,
     operator: t.operator ?? 'PythonOperator',
-    hostname: t.host ?? null,
+    hostname: t.host ?? '',
     executor_config: '{}',
     task_display_name: t.task,
     rendered_fields: t.rendered ?? {},
