@@ -29,7 +29,7 @@ export const throttling = defineRead({
     const blocks: EvidenceBlock[] = [
       {
         type: 'table',
-        columns: ['', 'Provisioned', 'Consumed', 'Throttled', 'Ceiling'],
+        columns: ['Units/s', 'Provisioned', 'Consumed', 'Throttled', 'Ceiling'],
         rows: [
           ['Read', provisioned(read), given(params.consumedRead), given(params.throttledReads), String(ceiling.read)],
           [

@@ -91,7 +91,7 @@ export async function planQuarantine(wish: Wish, ctx: ReadContext): Promise<Plan
       },
       {
         id: 'set-aside',
-        title: `Write the ${found.bad.length} bad lines to their own object`,
+        title: `Write the bad ${found.bad.length === 1 ? 'line to its' : `${found.bad.length} lines to their`} own object`,
         detail: `PutObject ${bucket}/${badKey}\n${listed(found.bad)}`,
       },
       {

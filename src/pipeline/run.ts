@@ -321,9 +321,10 @@ export function createRun(
         findings.push({ ...finding, step })
       }
       const done = Object.values(run?.steps ?? {}).filter((s) => s.status === 'done').length
-      const message = `The worker that ran this is gone. ${done} of ${proposal.subject.plan.steps.length} steps are known to be done; ${
-        begun.length === 0 ? 'none was under way' : `under way: ${begun.map(([s]) => s).join(', ')}`
-      }.`
+      const { steps } = proposal.subject.plan
+      const known = `${done} of ${steps.length} ${steps.length === 1 ? 'step' : 'steps'}`
+      const names = begun.map(([id]) => `“${steps.find((s) => s.id === id)?.title ?? id}”`)
+      const message = `The worker that ran this is gone. Known to be done: ${known}; under way: ${names.join(', ') || 'none'}.`
       await transact(bench, id, (i) => rule.loseTrack(i, proposalId, message, findings))
     },
   }

@@ -5,11 +5,12 @@ import { moment } from '../text.ts'
 import { actions, bold, button, header, lines, notice, said } from './blocks.ts'
 import { status } from './root.ts'
 
-/** The Home tab: the kill switch first, then the open incidents and what each waits for. */
+/** The Home tab: the kill switch first, then the open incidents, the newest first, and what each waits for. */
 export function home(incidents: readonly Incident[], frozen: Freeze | null): HomeView {
-  const rows = incidents.slice(0, 40).map((i) => {
+  const newestFirst = incidents.toSorted((a, b) => b.openedAt.localeCompare(a.openedAt))
+  const rows = newestFirst.slice(0, 40).map((i) => {
     const { words, next } = status(i)
-    return lines([bold(i.title, 200)], [words, next ? `. Next: ${next}` : '', ', opened ', moment(i.openedAt, '{ago}')])
+    return lines([bold(i.title, 200)], [words, ', opened ', moment(i.openedAt, '{ago}'), next ? `. Next: ${next}` : ''])
   })
   const toggle = frozen
     ? [notice('error', freezeSentence(frozen)), actions(button('Lift the freeze', { kind: 'freeze', verb: 'thaw' }))]

@@ -27,6 +27,8 @@ export const STATUS: Record<Proposal['status'], string> = {
   unknown: 'OUTCOME UNKNOWN',
   settled: 'Settled by a person',
 }
+/** What comes before the title in a notification. */
+const brief = (status: Proposal['status']) => STATUS[status].replace(/:.*|…$/, '')
 const OVER = ['refused', 'plan_failed', 'rejected', 'expired', 'withdrawn']
 
 /** Who may approve, as mentions made from the configuration's ids. */
@@ -58,7 +60,6 @@ export function proposalCard(
   { policy, frozen }: Pick<ViewContext, 'policy' | 'frozen'>,
 ): Drawn[] {
   const title = stepOf(incident, p.step)?.title ?? p.step
-  const environment = p.subject?.environment ?? 'unknown'
   const moved = p.voided > 0 && p.status === 'open'
   const blocks: KnownBlock[] = [
     header(title),
@@ -80,7 +81,8 @@ export function proposalCard(
     ...(p.decisions.length > 0 ? [lines(...p.decisions.slice(0, 10).map(decisionLine))] : []),
     ...buttons(incident, p, policy, frozen === null),
   ]
-  const text = fallback(`${STATUS[p.status]}: ${title} (${environment}). ${p.subject?.plan.summary ?? p.note}`)
+  const where = p.subject ? ` (${p.subject.environment})` : ''
+  const text = fallback(`${brief(p.status)}: ${title}${where}. ${p.subject?.plan.summary ?? p.note}`)
   const card: Drawn = { key: `proposal:${p.id}`, kind: 'message', thread: true, text, blocks }
   if (!p.subject || !p.digest || !isLong(p)) return [card]
   const name = shortDigest(p.digest)
