@@ -124,9 +124,9 @@ export async function breakLake(): Promise<Breakage> {
 
 const TABLE = 'ledger'
 
-/** More is written to a table than is provisioned. */
-export async function breakLedger(): Promise<Breakage> {
-  const server = await startDynamo(700)
+/** More is written to a table than is provisioned. The table takes `updateTableMs` to change. */
+export async function breakLedger(updateTableMs = 700): Promise<Breakage> {
+  const server = await startDynamo(updateTableMs)
   await server.create(TABLE, 10, 10)
   return {
     id: 'ledger',

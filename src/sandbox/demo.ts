@@ -1,6 +1,9 @@
 import { fork } from 'node:child_process'
 import { parseArgs } from 'node:util'
 
+/** Milliseconds: long enough to watch a run, and to cancel it or kill its worker in the middle. */
+const TABLE_CHANGES = 10_000
+
 const say = (text: string) => process.stdout.write(`${text}\n`)
 
 /**
@@ -32,7 +35,11 @@ async function run(): Promise<void> {
   process.once('disconnect', () => asked.resolve())
 
   say('Starting Redis, Postgres, S3, DynamoDB, the Slack sandbox, the bot and a worker…')
-  const stage = await startStage({ port: 0, env: process.env })
+  const stage = await startStage({
+    port: 0,
+    env: process.env,
+    ...(values.play ? {} : { updateTableMs: TABLE_CHANGES }),
+  })
   try {
     if (values.play) {
       const told = await Promise.race([play(stage), asked.promise])
@@ -44,6 +51,7 @@ async function run(): Promise<void> {
 1. Fire an alert in the panel below: its thread opens in #data-oncall.
 2. Open the thread: the playbook, the evidence and a plan are there.
 3. Be Ada (top right), approve with a reason, and watch the target change.
+The table takes ten seconds to change: time to kill the worker in the middle.
 Ctrl-C ends everything.`)
     await asked.promise
   } finally {

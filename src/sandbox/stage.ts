@@ -10,13 +10,19 @@ import { createSandboxSlack } from './slack/server.ts'
 const ROOT = resolve(import.meta.dirname, '../..')
 
 type Alert = Awaited<ReturnType<Breakage['damage']>>
-type Button = { title: string; note?: string; on?: () => boolean; press: () => Promise<unknown> }
+type Button = { title: string; on?: () => boolean; press: () => Promise<unknown> }
+
+const STRANGE: Alert = {
+  labels: { alertname: 'CertificateExpiresSoon', host: 'gateway-2', severity: 'warning' },
+  annotations: { summary: 'The certificate of gateway-2 expires in 3 days' },
+}
 
 /**
  * Everything that the demo is made of: Redis, a Slack sandbox with its page, three real systems to break, a bot and a
- * worker, each a process of its own. `port` 0 takes a free one for the page. `stop` leaves nothing behind.
+ * worker, each a process of its own. `port` 0 takes a free one for the page; the table takes `updateTableMs` to change.
+ * `stop` leaves nothing behind.
  */
-export async function startStage(options: { port: number; env: NodeJS.ProcessEnv }) {
+export async function startStage(options: { port: number; env: NodeJS.ProcessEnv; updateTableMs?: number }) {
   const stack: (() => unknown)[] = []
   const stop = async () => {
     for (const close of stack.splice(0).reverse()) await close()
@@ -32,7 +38,7 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
     stack.push(() => endProgram(redis, 'SIGTERM'))
 
     const breakages: Breakage[] = []
-    for (const start of [breakWarehouse, breakLake, breakLedger]) {
+    for (const start of [breakWarehouse, breakLake, () => breakLedger(options.updateTableMs)]) {
       const breakage = await start()
       stack.push(() => breakage.stop())
       breakages.push(breakage)
@@ -82,8 +88,8 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
     /** Breaks a system, and sends its alert; one that fires already is sent again, as Alertmanager repeats it. */
     async function fire(id: string): Promise<void> {
       const startsAt = fired.get(id)?.startsAt ?? new Date().toISOString()
-      const alert = { ...(await named(id).damage()), startsAt }
-      before.set(id, await named(id).rows())
+      const alert = { ...(id === 'strange' ? STRANGE : await named(id).damage()), startsAt }
+      if (id !== 'strange') before.set(id, await named(id).rows())
       fired.set(id, alert)
       await send('firing', alert)
     }
@@ -93,13 +99,6 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
       await send('resolved', alert)
       fired.delete(id)
     }
-    const strange = () =>
-      send('firing', {
-        labels: { alertname: 'CertificateExpiresSoon', host: 'gateway-2', severity: 'warning' },
-        annotations: { summary: 'The certificate of gateway-2 expires in 3 days' },
-        startsAt: new Date().toISOString(),
-      })
-
     let worker = null as Awaited<ReturnType<typeof startProgram>> | null
     const faults: Record<string, Button> = {
       outage: {
@@ -108,7 +107,7 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
         press: async () => sandbox.faults({ outage: sandbox.state().faults.outage === false }),
       },
       limited: {
-        title: 'Slack limits every second call (429)',
+        title: 'Slack limits half of the calls (429)',
         on: () => sandbox.state().faults.limitRate > 0,
         press: async () => sandbox.faults({ limitRate: sandbox.state().faults.limitRate > 0 ? 0 : 0.5 }),
       },
@@ -127,18 +126,15 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
         },
       },
     }
-    const alerts: Record<string, Button> = {
-      ...Object.fromEntries(
-        breakages.flatMap((b) => [
-          [`fire:${b.id}`, { title: b.alertTitle, press: () => fire(b.id) }],
-          [`resolve:${b.id}`, { title: `Resolved: ${b.alertTitle.toLowerCase()}`, press: () => resolveAlert(b.id) }],
-        ]),
-      ),
-      strange: { title: 'An alert that no playbook matches', press: strange },
-    }
-    const buttons = { ...alerts, ...faults }
-    const shown = (of: Record<string, Button>) =>
-      Object.entries(of).map(([id, b]) => ({ id, title: b.title, ...(b.on ? { on: b.on() } : {}) }))
+    const alerts = [
+      ...breakages.map(({ id, alertTitle }) => ({ id, title: alertTitle })),
+      { id: 'strange', title: 'An alert that no playbook matches' },
+    ]
+    const presses: Record<string, () => Promise<unknown>> = Object.fromEntries([
+      ...alerts.map(({ id }) => [`fire:${id}`, () => fire(id)]),
+      ...alerts.map(({ id }) => [`resolve:${id}`, () => resolveAlert(id)]),
+      ...Object.entries(faults).map(([id, { press }]) => [id, press]),
+    ])
 
     const sandbox = await createSandboxSlack({
       port: options.port,
@@ -158,16 +154,24 @@ export async function startStage(options: { port: number; env: NodeJS.ProcessEnv
               before: before.get(id),
             })),
           )
-          return { alerts: shown(alerts), faults: shown(faults), targets }
+          return {
+            alerts: alerts.map(({ id, title }) => ({
+              id: `fire:${id}`,
+              title,
+              ...(fired.has(id) ? { resolve: `resolve:${id}` } : {}),
+            })),
+            faults: Object.entries(faults).map(([id, { title, on }]) => ({ id, title, ...(on ? { on: on() } : {}) })),
+            targets,
+          }
         },
         async run(id) {
-          const button = Object.hasOwn(buttons, id) ? buttons[id] : undefined
+          const press = Object.hasOwn(presses, id) ? presses[id] : undefined
           try {
-            await button?.press()
+            await press?.()
           } catch (error) {
             return { ok: false, message: (error as Error).message }
           }
-          return { ok: button !== undefined }
+          return { ok: press !== undefined }
         },
       },
     })

@@ -152,7 +152,9 @@ function channel(scene: Scene): ReactNode {
           : h(
               'p',
               { className: 'empty' },
-              `This is the very beginning of #${name}. Fire an alert in the demo controls.`,
+              `This is the very beginning of #${name}. Fire an alert in the `,
+              h('a', { href: hrefOf(look, { pane: 'demo' }), 'data-go': '' }, 'demo controls'),
+              '.',
             ),
       ),
     ),

@@ -63,7 +63,8 @@ export interface UiState {
 
 /** What `GET /ui/panel` answers: the demo's alerts to fire, faults to switch, and targets as tables, first and now. */
 export interface Panel {
-  alerts: { id: string; title: string; note?: string }[]
+  /** `resolve` is the id of the press that resolves an alert which fires. */
+  alerts: { id: string; title: string; note?: string; resolve?: string }[]
   faults: { id: string; title: string; note?: string; on?: boolean }[]
   targets: { id: string; title: string; columns: string[]; rows: string[][]; before?: string[][]; note?: string }[]
 }

@@ -37,10 +37,26 @@ export function panelOf(panel: Panel, look: Look): ReactNode {
         h('h3', null, 'Fire an alert'),
         panel.alerts.map((alert) =>
           h(
-            'button',
-            { key: alert.id, type: 'button', className: 'btn row', 'data-panel': alert.id },
-            h('b', null, alert.title),
-            alert.note ? h('small', null, alert.note) : null,
+            'div',
+            { key: alert.id, className: 'alert-row' },
+            h(
+              'button',
+              { type: 'button', className: 'btn row', 'data-panel': alert.id },
+              h('b', null, alert.title),
+              alert.note ? h('small', null, alert.note) : null,
+            ),
+            alert.resolve
+              ? h(
+                  'button',
+                  {
+                    type: 'button',
+                    className: 'btn',
+                    'data-panel': alert.resolve,
+                    'aria-label': `Resolve: ${alert.title}`,
+                  },
+                  'Resolve',
+                )
+              : null,
           ),
         ),
       ),

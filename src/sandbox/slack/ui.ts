@@ -7,7 +7,7 @@ import type { Json, State, View } from './state.ts'
 
 /** One button of the demo's panel, and a table of what a target of the demo looks like now. */
 export interface PanelState {
-  alerts: { id: string; title: string; note?: string }[]
+  alerts: { id: string; title: string; note?: string; resolve?: string }[]
   faults: { id: string; title: string; note?: string; on?: boolean }[]
   targets: { id: string; title: string; columns: string[]; rows: string[][]; before?: string[][]; note?: string }[]
 }
