@@ -90,9 +90,10 @@ export const moment = (iso: string, format = '{date_short_pretty} at {time}'): R
 /** `2026-01-02 03:04 UTC` */
 export const utc = (iso: string): string => `${new Date(iso).toISOString().slice(0, 16).replace('T', ' ')} UTC`
 
-/** `1 h 5 min`, `2 min 3 s`, `0.4 s`: between two ISO times. */
+/** `1 h 5 min`, `2 min 3 s`, `0.4 s`, `under 0.1 s`: between two ISO times. */
 export function span(from: string, to: string): string {
   const s = Math.max(0, Date.parse(to) - Date.parse(from)) / 1000
+  if (s < 0.05) return 'under 0.1 s'
   if (s < 10) return `${Number(s.toFixed(1))} s`
   if (s < 60) return `${Math.round(s)} s`
   if (s < 3600) return `${Math.floor(s / 60)} min ${Math.floor(s % 60)} s`

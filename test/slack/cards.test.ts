@@ -404,3 +404,11 @@ it('draws the same from the same incident, whatever the time', () => {
   expect(blocksOf(draw('running'))).toEqual(blocksOf(draw('running')))
   expect(JSON.stringify(draw('open'))).not.toContain(new Date().toISOString().slice(0, 13))
 })
+
+it('lists the newest incident first in the Home tab, and how old it is before what comes next', () => {
+  const old = incidentOf(...STATES.open!)
+  const young = { ...old, title: 'A younger one', openedAt: new Date(Date.parse(old.openedAt) + 60_000).toISOString() }
+  const text = JSON.stringify(home([old, young], null))
+  expect(text.indexOf(young.title)).toBeLessThan(text.indexOf(old.title))
+  expect(text).toMatch(/waiting for a decision.*, opened .*\. Next: decide on/)
+})

@@ -4,7 +4,7 @@ import { isSpare, nextRung } from '../../domain/ladder.ts'
 import type { Subject } from '../../domain/plan.ts'
 import type { Progress } from '../../domain/ports.ts'
 import type { Drawn } from '../show.ts'
-import { clean, count, cut, fallback, literal, moment, span, user } from '../text.ts'
+import { clean, count, cut, fallback, line, literal, moment, span, user } from '../text.ts'
 import { actions, bold, button, fixed, lines, mono, notice, type Piece, said, small } from './blocks.ts'
 import { STATUS } from './proposal.ts'
 
@@ -97,7 +97,7 @@ function outcome(incident: Incident, p: Proposal, run: Run, subject: Subject, ti
     notice(level, `${words}: ${title} in ${subject.environment}`),
     said(run.message, 1500),
     ...(run.checks.length > 0 ? [lines(...run.checks.slice(0, 20).map(checkLine))] : []),
-    ...(run.findings.length > 0 ? [fixed(run.findings.map(findingLine).join('\n'))] : []),
+    ...(run.findings.length > 0 ? [fixed(run.findings.map((f) => findingLine(f, subject)).join('\n'))] : []),
     ...(p.status === 'unknown' ? choices(incident, p, subject) : []),
     ...(run.settled ? [settledLine(run.settled)] : []),
     ...spare(incident, p),
@@ -136,8 +136,8 @@ const checkLine = (c: Run['checks'][number]): Piece[] => [
   ...(c.detail ? [`  ${cut(c.detail, 300)}`] : []),
 ]
 
-const findingLine = (f: Run['findings'][number]): string =>
-  `${f.step}: ${{ yes: 'it landed', no: 'it did not land', cannot_tell: 'cannot tell whether it landed' }[f.landed]}. ${cut(f.detail, 300)}`
+const findingLine = (f: Run['findings'][number], { plan }: Subject): string =>
+  `${cut(line(plan.steps.find((s) => s.id === f.step)?.title ?? f.step), 200)}: ${{ yes: 'it landed', no: 'it did not land', cannot_tell: 'cannot tell whether it landed' }[f.landed]}. ${cut(f.detail, 300)}`
 
 function choices(incident: Incident, p: Proposal, { plan }: Subject): KnownBlock[] {
   const on = { kind: 'settle', incident: incident.id, proposal: p.id } as const
