@@ -17,7 +17,13 @@ it('fires an alert, switches a fault, and shows a target before and now', async 
   const before = [['48121', 'idle']]
   const panel = {
     state: () => ({
-      alerts: [{ id: 'blocked', title: 'A session blocks' }],
+      alerts: [
+        {
+          id: 'blocked',
+          title: 'A session blocks',
+          ...(runs.at(-1) === 'blocked' ? { resolve: 'unblocked' } : {}),
+        },
+      ],
       faults: [{ id: 'down', title: 'Slack is down', on: runs.includes('down') }],
       targets: [
         {
@@ -43,9 +49,12 @@ it('fires an alert, switches a fault, and shows a target before and now', async 
     await demo.getByRole('button', { name: 'A session blocks' }).click()
     await demo.getByText('done: blocked').waitFor()
     await demo.locator('tr.gone', { hasText: '48121' }).waitFor()
+    await demo.getByRole('button', { name: 'Resolve: A session blocks' }).click()
+    await demo.getByText('done: unblocked').waitFor()
+    await demo.getByRole('button', { name: 'Resolve: A session blocks' }).waitFor({ state: 'detached' })
     await demo.getByRole('switch', { name: 'Slack is down', checked: false }).click()
     await demo.getByRole('switch', { name: 'Slack is down', checked: true }).waitFor()
-    expect(runs).toEqual(['blocked', 'down'])
+    expect(runs).toEqual(['blocked', 'unblocked', 'down'])
   } finally {
     await page.close()
     await world.close()
