@@ -23,7 +23,10 @@ export function witnessFile(path: string) {
     /** Throws when it cannot be kept. */
     async write(testimony: Testimony): Promise<void> {
       await writeFile(`${path}.new`, JSON.stringify(testimony), { mode: 0o600 })
-      await rename(`${path}.new`, path)
+      await rename(`${path}.new`, path).catch((error: NodeJS.ErrnoException) => {
+        // Another worker of this machine has put its own there a moment before, which is as good.
+        if (error.code !== 'ENOENT') throw error
+      })
     },
   }
 }
