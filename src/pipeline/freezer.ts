@@ -18,6 +18,8 @@ export type FreezeIntent = Readonly<{ by: string; reason: string; person: Person
  */
 export type Freezer = Readonly<{
   state(): Promise<Freeze | null>
+  /** The same as it is stored, for drawing: asks no witness, which would write to Redis for each message that is drawn. */
+  stored(): Promise<Freeze | null>
   /** The last one, also when it was lifted. */
   last(): Promise<Freeze | null>
   freeze(intent: FreezeIntent): Promise<Answer>
@@ -64,6 +66,7 @@ export function createFreezer(deps: {
   }
   return {
     state: async () => freezeOf(await look()),
+    stored: async () => freezeOf(await latest()),
     last: async () => lastFreezeOf(await look()),
     freeze: stop,
     thaw: (intent) => act((known) => thaw(known, { ...intent, at: at() }, deps.policy)),

@@ -35,7 +35,7 @@ export function createHandlers(deps: {
 
   return {
     load: journal.load,
-    frozen: deps.freezer.state,
+    frozen: deps.freezer.stored,
     freeze: ({ reason, person }) => deps.freezer.freeze({ by: person.name, reason, person }),
     thaw: ({ reason, person }) => deps.freezer.thaw({ by: person.name, reason, person }),
     async mayDecide(intent) {

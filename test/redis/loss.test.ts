@@ -5,9 +5,9 @@ import { Redis } from 'ioredis'
 import type { Happening } from '../../src/domain/event.ts'
 import { sentence } from '../../src/domain/reason.ts'
 import { createJournal } from '../../src/redis/journal.ts'
-import { incidentId, incidentKey } from '../../src/redis/keys.ts'
+import { incidentId, incidentKey, witnessKey } from '../../src/redis/keys.ts'
 import { createWitness } from '../../src/redis/witness.ts'
-import { type Bench, createBench } from '../pipeline/bench.ts'
+import { ada, type Bench, createBench } from '../pipeline/bench.ts'
 import { startSentinel, until } from './cluster.ts'
 import { startRedis } from './server.ts'
 
@@ -71,6 +71,25 @@ describe('when Redis has lost what it had confirmed', () => {
     await w.freezer.thaw({ by: 'ada', reason: 'looked', person: null })
     expect((await w.state(id)).status).toBe('open')
     expect(await w.freezer.state()).toBeNull()
+  })
+
+  it('to draw writes nothing to Redis, to decide asks whether it still has everything', async () => {
+    const count = () => w.client.get(witnessKey('bench'))
+    const before = await count()
+    expect(await w.handlers.frozen()).toBeNull()
+    expect(await count()).toBe(before)
+    await w.client.flushall()
+    expect(await w.handlers.frozen()).toBeNull()
+    const { reason } = (await w.handlers.decide({
+      incident: id,
+      proposal: 'p1',
+      digest: '',
+      verdict: 'approve',
+      reason: '',
+      person: ada,
+    })) as { reason?: string }
+    expect(reason).toBe('frozen')
+    expect(await w.handlers.frozen()).toMatchObject({ by: 'Keyturn' })
   })
 
   it('a restart that keeps the file freezes nothing', async () => {
