@@ -34,7 +34,7 @@ const Service = z.strictObject({
     ),
   commitField: z.string().min(1).default('commit'),
   /** How often in a row the version endpoint must answer the right commit. */
-  healthyAnswers: z.number().int().min(1).max(60).default(5),
+  healthyAnswers: z.number().int().min(2).max(60).default(5),
   healthyMinutes: z.number().positive().max(60).default(15),
 })
 export type Service = z.output<typeof Service>
