@@ -48,6 +48,8 @@ export const EMR_ROWS: readonly Row[] = [
         lake.airflow.reset()
         lake.airflow.state.addDag('parse')
         lake.airflow.state.addRun('parse', 'p1', 'failed', { submit: 'success', wait: 'failed' })
+        lake.airflow.state.addDag('load')
+        lake.airflow.state.addRun('load', 'l1', 'running', { submit: 'running' })
         await lake.leave('tmp/load/run-3/part-0', 'tmp/parse/run-6/part-0', 'tmp/parse/run-7/part-0')
       }
       return {
@@ -70,6 +72,7 @@ export const EMR_ROWS: readonly Row[] = [
         },
         evidence: [
           /The cluster \\"parsers\\" \(production, us-east-1\) is RUNNING; 2 machines that it asked for are missing/,
+          /1 running runs of all DAGs.{0,2000}"load".{0,100}"l1"/,
           /1 of 2 open steps of \\"parsers\\" wait/,
           /"parse".{0,300}"RUNNING".*"load".{0,300}"PENDING"/,
         ],
@@ -91,7 +94,8 @@ export const EMR_ROWS: readonly Row[] = [
           const steps = emr.state.steps.map((step) => `${step.Id} ${step.state}`).join()
           if (steps !== 's-1 CANCELLED,s-2 PENDING') throw new Error(`not mended: ${steps}`)
           await lake.holds('tmp/load/run-3/part-0', 'tmp/parse/run-6/part-0')
-          const confs = lake.airflow.state.runs.map((run) => JSON.stringify(run.conf ?? {})).join()
+          const own = lake.airflow.state.runs.filter((run) => run.dag === 'parse')
+          const confs = own.map((run) => JSON.stringify(run.conf ?? {})).join()
           if (confs !== '{},{"cluster":"own"}') throw new Error(`runs with ${confs}`)
         },
         guards: [

@@ -35,6 +35,7 @@ function row({
     arrange?(metadata: Metadata): void
     ask?(desk: Desk, id: string): Promise<void>
     says: RegExp
+    done?: readonly string[]
   }[]
 }): Row {
   return {
@@ -62,6 +63,7 @@ function row({
             return id
           },
           says: guard.says,
+          ...(guard.done && { done: guard.done }),
         })),
         stop: () => metadata.stop(),
       }
@@ -218,6 +220,18 @@ export const METADATA_ROWS: readonly Row[] = [
       {
         ask: (desk, id) => desk.ask(id, 'retract-all-of-it', { count: '79' }),
         says: /You typed 79, but committed holds 80/,
+      },
+      {
+        // One in eight fails: it stops, and most of them are not tried.
+        arrange(metadata) {
+          for (let i = 0; i < 80; i += 8) metadata.failing.add(`d-${i}`)
+        },
+        async ask(desk, id) {
+          await desk.ask(id, 'retract-all-of-it', { count: '80' })
+          await desk.approve(id)
+        },
+        says: /failed.*not tried/,
+        done: ['change'],
       },
     ],
   }),
