@@ -1,4 +1,5 @@
 import type { KnownBlock } from '@slack/types'
+import { ACTIONS } from './actions.ts'
 import type { Content } from './send.ts'
 
 /** Errors that no other message would escape either, and what to do about them. */
@@ -18,12 +19,27 @@ export const ADVICE: Readonly<Record<string, string>> = {
 /** Errors that mean: the message that a thread hangs on was deleted. */
 export const ROOT_GONE = ['cannot_reply_to_message', 'thread_not_found', 'invalid_thread_ts']
 
+/** Buttons without what they are about: nobody approves a plan that Slack has not shown, though anybody may reject it. */
+function buttonsOf(blocks: readonly KnownBlock[]): { buttons: KnownBlock[]; unseen: string } {
+  let unseen = ''
+  const buttons = blocks.flatMap((block) => {
+    if (block.type !== 'actions') return []
+    const elements = block.elements.filter((e) => !('action_id' in e) || e.action_id !== ACTIONS.approve)
+    if (elements.length < block.elements.length)
+      unseen = ' Slack did not take what would run: it can be approved at a terminal, which shows it.'
+    return elements.length > 0 ? [{ ...block, elements }] : []
+  })
+  return { buttons, unseen }
+}
+
 /** A message with less in it each time Slack refuses it: as drawn, text and buttons, a short text. */
 export const PLAINER: ((content: Content) => Content)[] = [
   (content) => content,
   ({ text, blocks = [] }) => {
-    const section: KnownBlock = { type: 'section', text: { type: 'plain_text', text: text.slice(0, 3000) || '–' } }
-    return { text: text.slice(0, 3000), blocks: [section, ...blocks.filter((b) => b.type === 'actions')] }
+    const { buttons, unseen } = buttonsOf(blocks)
+    const words = `${text.slice(0, 2900)}${unseen}`
+    const section: KnownBlock = { type: 'section', text: { type: 'plain_text', text: words || '–' } }
+    return { text: words, blocks: [section, ...buttons] }
   },
   ({ text }) => ({ text: text.slice(0, 1000), blocks: [] }),
 ]

@@ -325,14 +325,10 @@ describe('when Slack refuses', () => {
     await w.pass(() => w.calls('chat.postMessage').length > before, 40_000)
   })
 
-  it('falls back to text and buttons when it does not take the blocks', async () => {
+  it('falls back to text and buttons when it does not take the blocks, but not to a button that approves what is not shown', async () => {
     const w = await world()
-    const button = {
-      type: 'button',
-      action_id: 'keyturn:approve',
-      value: 'v',
-      text: { type: 'plain_text', text: 'Go' },
-    } as const
+    const button = (action_id: string) =>
+      ({ type: 'button', action_id, value: 'v', text: { type: 'plain_text', text: 'Go' } }) as const
     const draw = (): Drawn[] => [
       {
         key: 'root',
@@ -341,14 +337,18 @@ describe('when Slack refuses', () => {
         text: 'Approve?',
         blocks: [
           { type: 'image', image_url: '', alt_text: '' },
-          { type: 'actions', elements: [button] },
+          { type: 'actions', elements: [button('keyturn:approve'), button('keyturn:reject')] },
         ],
       },
     ]
     w.journal.add('i1', opened())
     await shown(w, w.bot(draw))
     const [message] = w.sandbox.state().messages[DATA]!
-    expect(message).toMatchObject({ text: 'Approve?', blocks: [{ type: 'section' }, { type: 'actions' }] })
+    expect(message).toMatchObject({
+      text: expect.stringMatching(/^Approve\? Slack did not take what would run/),
+      blocks: [{ type: 'section' }, { type: 'actions', elements: [{ action_id: 'keyturn:reject' }] }],
+    })
+    expect(JSON.stringify(message)).not.toContain('keyturn:approve')
     expect(w.has('error', 'a plainer one is tried')).toBe(true)
   })
 
