@@ -25,6 +25,7 @@ for (const part of parts) {
     say(
       `${part.name}: seed ${at}: ${(error as Error).message}\nAgain: npm run chaos -- --part ${part.name} --replay ${at}`,
     )
+    await part.close?.().catch(() => {})
     process.exit(1)
   }
   try {
