@@ -2,7 +2,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
-import { dirname, resolve } from 'node:path'
+import { dirname, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commands, connectionKinds } from '../commands/index.ts'
 import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
@@ -57,7 +57,9 @@ async function readPlaybooks(config: Config, configFile: string) {
     approvers: Object.keys(config.policy.approvers),
     channels: Object.keys(config.slack.channels),
   }
-  const loaded = await loadPlaybooks(resolve(dirname(configFile), config.playbooks.directory), known)
+  const directory = resolve(dirname(configFile), config.playbooks.directory)
+  const near = relative('', directory)
+  const loaded = await loadPlaybooks(near === '' || near.startsWith('..') ? directory : near, known)
   if (!loaded.ok) throw new Fault(formatFaults(loaded.faults))
   return loaded.playbooks
 }

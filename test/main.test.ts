@@ -81,7 +81,7 @@ describe('keyturn', () => {
     const { code, out } = await keyturn(['check'])
     await rm(join(folder, 'playbooks/x/bad.md'))
     expect(code).toBe(1)
-    expect(out).toMatch(/x\/bad\.md:10: .*no\.such-command/)
+    expect(out).toMatch(/^playbooks\/x\/bad\.md:10: .*no\.such-command/m)
     expect(out).not.toMatch(STACK)
   })
 
