@@ -61,7 +61,7 @@ export const KUBERNETES_ROWS: readonly Row[] = [
           /0 of 4 pods in streaming/,
           /Removing worker tls/,
           /Connection to scheduler broken/,
-          /0 runs? of all DAGs|0 running/,
+          /0 running runs of all DAGs; 0 of critical DAGs/,
         ],
         async alert() {
           airflow.state.addDag('parse')

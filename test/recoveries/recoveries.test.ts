@@ -28,7 +28,9 @@ describe.each(ROWS.map((row) => [row.id, row.failure, row] as const))('%s: %s', 
     const id = await desk.fire(await system.alert())
     const incident = await desk.incident(id)
     expect(incident.playbook?.id).toBe(row.playbook)
-    for (const e of Object.values(incident.evidence)) expect(e.result).toMatchObject({ status: 'gathered' })
+    const looks = incident.playbook!.steps.filter((step) => step.call?.effect === 'read')
+    for (const { id: step } of looks)
+      expect([step, incident.evidence[step]?.result]).toMatchObject([step, { status: 'gathered' }])
     // What the playbook says is no evidence.
     const drawn = JSON.parse(await desk.thread(id)) as { key: string }[]
     const opened = JSON.stringify(drawn.filter(({ key }) => key !== 'playbook'))

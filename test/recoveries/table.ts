@@ -312,7 +312,7 @@ const OWN: readonly Row[] = [
       demo(
         breakWarehouse,
         (rows) => rows.every((r) => r[2] === '–'),
-        [/2 sessions|two sessions|2 of \d+/i, /idle in transaction/],
+        [/2 sessions on warehouse wait for a lock\. At the root: \d+ /, /idle in transaction/],
         {
           arrange: async (desk) =>
             desk.fire({ labels: { alertname: 'PostgresBlockedSessions', connection: 'warehouse' } }),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { cloudformation } from '../../../commands/cloudformation/connection.ts'
 import { rollBack } from '../../../commands/cloudformation/roll-back.ts'
 import { cloudformationStack } from '../../../commands/cloudformation/stack.ts'
 import { createWorld, propose, type World } from '../context.ts'
@@ -157,6 +158,22 @@ describe('blue/green rollback', () => {
     await rollBack.run(plan, world.run(plan).ctx)
     // Warming up, two good, one other, three good, and one before the change.
     expect(asked).toBe(8)
+  })
+
+  it('takes no single answer for several in a row', () => {
+    const colour = { stack: 'checkout', version: 'V', capacity: 'C', url: 'https://blue.example.com/version' }
+    const service = {
+      repository: 'shop/checkout',
+      colours: { blue: colour, green: { ...colour, version: 'W', capacity: 'D' } },
+    }
+    const settings = (healthyAnswers: number) =>
+      cloudformation.settings.safeParse({
+        region: 'eu-west-1',
+        checks: 'ci',
+        services: { checkout: { ...service, healthyAnswers } },
+      })
+    expect(settings(2).error).toBeUndefined()
+    expect(settings(1).error?.issues[0]?.path).toEqual(['services', 'checkout', 'healthyAnswers'])
   })
 
   it('says why CloudFormation took an update back', async () => {
