@@ -26,6 +26,14 @@ export async function readJournals(file: string): Promise<{ journals: Journals; 
   return { journals, faults }
 }
 
+const unit = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** An entry as a line of JSON with nothing in it that a terminal obeys or hides; read back it is the same. */
+export const jsonLine = (entry: Entry): string =>
+  JSON.stringify(entry).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu, (c) =>
+    c.split('').map(unit).join(''),
+  )
+
 /**
  * Checks journals against themselves, and against heads by incident that were written down elsewhere: a journal whose
  * tail was cut off is sound in itself. `lines` says what each one is like.

@@ -6,7 +6,7 @@ import { dirname, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { commands, connectionKinds } from '../commands/index.ts'
 import { type AppDeps, type Running, startBot, startWorker } from './app.ts'
-import { audit, readJournals } from './audit.ts'
+import { audit, jsonLine, readJournals } from './audit.ts'
 import { type Config, formatConfigFaults, neededVariables, parseConfig, redisAddress } from './config.ts'
 import { coverage } from './coverage.ts'
 import type { Entry } from './domain/event.ts'
@@ -292,7 +292,7 @@ async function main(): Promise<void> {
     say([`${values.config} and ${count(playbooks.length, 'playbook')} are sound.`])
   } else if (verb === 'journal' && noun === 'export') {
     for (const entries of (await journals(values.config, name)).values())
-      for (const entry of entries) process.stdout.write(`${JSON.stringify(entry)}\n`)
+      for (const entry of entries) process.stdout.write(`${jsonLine(entry)}\n`)
   } else if (verb === 'journal' && noun === 'verify') {
     await verifyJournals(name, values.config, values.head)
   } else throw new Fault(USAGE)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Redis } from 'ioredis'
+import { jsonLine } from '../src/audit.ts'
 import { type Entry, genesis, seal } from '../src/domain/event.ts'
 import { createJournal } from '../src/redis/journal.ts'
 import { incidentId } from '../src/redis/keys.ts'
@@ -247,6 +248,15 @@ describe('journal verify', () => {
     expect(code).toBe(1)
     expect(out.trim().split('\n')).toHaveLength(1)
     expect(out).not.toMatch(/[^\P{Cc}\n]/u)
+  })
+
+  it('takes what an export has made harmless for a terminal as it was written', async () => {
+    const { hash: _, ...first } = entriesOf(A)[0]!
+    const lie = seal({ ...first, op: 'a\u001b[2J\u009b2J\u202eb\u{e0041}c\u2028' })
+    const text = jsonLine(lie)
+    expect(text).not.toMatch(/[^\x20-\x7e]/)
+    expect(JSON.parse(text)).toEqual(lie)
+    expect(await verify([text])).toMatchObject({ code: 0 })
   })
 
   it('finds a tail that was cut off, by a head that was posted in the thread', async () => {

@@ -84,6 +84,9 @@ export function createIngest(deps: {
     for (;;) {
       const latest = await journal.current(opening.group)
       const known = latest === null ? null : await journal.load(latest)
+      // Ids hold 48 bits of a group's hash: labels can be chosen so that two groups have the same.
+      if (known && known.group !== opening.group)
+        return store({ ...opening, group: `${opening.group}'` }, alerts, truncated)
       const cold =
         known !== null &&
         known.resolvedAt !== null &&

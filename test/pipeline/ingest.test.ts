@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { verifyChain } from '../../src/domain/event.ts'
-import { portions } from '../../src/pipeline/ingest.ts'
+import { place, portions } from '../../src/pipeline/ingest.ts'
+import { tag } from '../../src/redis/keys.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench, PLAYBOOK } from './bench.ts'
 
@@ -70,6 +71,19 @@ describe('alerts', () => {
         ['lamp/other', false],
       ]),
     )
+  })
+
+  it('whose labels were chosen so that their incident would have the id of another get one of their own', async () => {
+    const [one, other] = ['r1165073', 'r20002979']
+    const groups = [one, other].map((name) => place(room(name), [PLAYBOOK], () => false).group)
+    expect(tag(groups[0]!)).toBe(tag(groups[1]!))
+    await send(room(one), room(other))
+    await send(over(other))
+    const incidents = await Promise.all((await w.journal.all()).map((id) => w.journal.load(id)))
+    expect(incidents.map((i) => [Object.keys(i!.alerts).join(), i!.resolvedAt === null]).sort()).toEqual([
+      [one, true],
+      [other, false],
+    ])
   })
 
   it('of one batch are all stored, each in the incident of its group', async () => {
