@@ -53,34 +53,45 @@ it('two bots and two workers on one Redis make one thread an incident, one decis
   const sent = [...bots, ...bots].flatMap((to) => [w.alert(off, to), ...off.map((one) => w.alert([one], to))])
   expect(new Set(await Promise.all(sent))).toEqual(new Set([200]))
 
+  const redis = w.connect()
+  const stored = async (type: string) => {
+    const ids = (await redis.smembers(ALL)).map((id) => incidentKey(id, 'journal'))
+    const lines = (await Promise.all(ids.map((key) => redis.lrange(key, 0, -1)))).flat()
+    return lines.filter((line) => line.includes(`"type":"${type}"`)).length
+  }
+  const asked = () => [ADA, SAM].filter((user) => w.modalOf(user)?.callback_id === 'keyturn:decide')
+  const pressAll = (card: Parameters<World['press']>[1]) =>
+    [ADA, SAM].map(async (user) => {
+      const last = w.modalOf(user)
+      if (last) await w.sandbox.closeView(user, last.id)
+      return w.press(user, card, 'approve')
+    })
+
   lamps.hold()
-  for (const room of ROOMS) {
+  for (const [n, room] of ROOMS.entries()) {
     const card = await w.see('proposal:p1', (m) => {
       const blocks = JSON.stringify(m.blocks)
       return blocks.includes('keyturn:approve') && blocks.includes(`/rooms/${room}/on`)
     })
-    for (const user of [ADA, SAM]) {
-      const last = w.modalOf(user)
-      if (last) await w.sandbox.closeView(user, last.id)
-    }
-    await Promise.all([w.press(ADA, card, 'approve'), w.press(SAM, card, 'approve')])
-    const ids = () => [ADA, SAM].map((u) => w.modalOf(u)).filter((m) => m?.callback_id === 'keyturn:decide')
-    await w.sandbox.waitFor(() => ids().length === 2, 10_000)
     const values = { reason: { value: { type: 'plain_text_input', value: `It is dark in the ${room}` } } }
-    // Each by both bots: the first of them ends it for the others.
-    await Promise.allSettled([ADA, SAM, ADA, SAM].map((u) => w.sandbox.submit(u, w.modalOf(u)?.id ?? '', values)))
+    const submit = (user: string) => w.sandbox.submit(user, w.modalOf(user)?.id ?? '', values)
+    // Once, but for a machine so slow that a form misses Slack's three seconds: then people press again.
+    while ((await stored('proposal.granted')) === n) {
+      await Promise.all(pressAll(card))
+      await w.sandbox.waitFor(() => asked().length === 2, 5_000).catch(() => {})
+      // Each by both bots: the first of them ends it for the others.
+      await Promise.allSettled([...asked(), ...asked()].map(submit))
+    }
   }
   await until(
     async () => lamps.effects.length,
     (n) => n === ROOMS.length,
   )
   lamps.release()
-  const redis = w.connect()
-  const journals = async () => {
-    const ids = (await redis.smembers(ALL)).map((id) => incidentKey(id, 'journal'))
-    return (await Promise.all(ids.map((key) => redis.lrange(key, 0, -1)))).flat()
-  }
-  await until(journals, (lines) => lines.filter((line) => line.includes('"run.finished"')).length === ROOMS.length)
+  await until(
+    () => stored('run.finished'),
+    (n) => n === ROOMS.length,
+  )
 
   const roots = w.messages().filter((m) => w.keyOf(m) === 'root')
   expect(roots).toHaveLength(ROOMS.length)
