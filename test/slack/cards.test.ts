@@ -412,3 +412,11 @@ it('lists the newest incident first in the Home tab, and how old it is before wh
   expect(text.indexOf(young.title)).toBeLessThan(text.indexOf(old.title))
   expect(text).toMatch(/waiting for a decision.*, opened .*\. Next: decide on/)
 })
+
+it('shows what the plan warns of once more to whoever approves it, and not to whoever rejects it', () => {
+  const incident = incidentOf(...STATES.open!)
+  const on = { kind: 'decide', digest: digest('x'), incident: ID, proposal: 'p1', origin: null } as const
+  const shown = (verdict: 'approve' | 'reject') => JSON.stringify(modals.decide(incident, { ...on, verdict }, true))
+  expect(shown('approve')).toContain('What these sessions have not committed is rolled back.')
+  expect(shown('reject')).not.toContain('rolled back')
+})

@@ -297,6 +297,7 @@ export const STATES: Record<string, readonly Happening[]> = {
   rejected: [...openWith(s), decided(s, 'reject')],
   expired: [...openWith(s), { type: 'proposal.expired', proposal }],
   withdrawn: [...openWith(s), { type: 'incident.resolved' }, withdrawn],
+  reopened: [...openWith(s), { type: 'incident.resolved' }, withdrawn, { type: 'incident.reopened' }],
   granted: approved(s),
   moved: [
     ...approved(s),

@@ -39,6 +39,7 @@ function input(field: Field): InputBlock {
 }
 
 const NAMES = 12
+const WARNINGS = 3
 /** Slack takes ten boxes in a block, and a hundred blocks. */
 const BOXES = 10
 const MOST = 300
@@ -51,7 +52,7 @@ export const modals: Modals = {
     const p = proposalOf(incident, state.proposal)
     const approve = state.verdict === 'approve'
     const environment = p?.subject?.environment ?? 'unknown'
-    const targets = p?.subject?.plan.targets ?? []
+    const { targets = [], warnings = [] } = p?.subject?.plan ?? {}
     const names = targets.slice(0, NAMES).map((t) => cut(exact(t.name), 150))
     const more = targets.length > NAMES ? [`… and ${targets.length - NAMES} more`] : []
     return modal(
@@ -62,6 +63,7 @@ export const modals: Modals = {
           : notice('info', 'Nothing will run.'),
         lines([bold(p?.subject?.plan.summary ?? '')]),
         fixed([...names, ...more].join('\n')),
+        ...(approve ? warnings.slice(0, WARNINGS).map((w) => notice('warning', cut(w, 300))) : []),
         facts([
           ['Step', stepOf(incident, p?.step ?? '')?.title ?? ''],
           ['Command', literal(p?.subject?.command.id ?? '', { code: true })],

@@ -1,6 +1,6 @@
 import type { AlertBlock, KnownBlock } from '@slack/types'
 import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
-import { type Incident, type Proposal, stepOf } from '../../domain/incident.ts'
+import { type Incident, type Proposal, proposalsOf, stepOf } from '../../domain/incident.ts'
 import { changesOf, nextRung, owedUndo } from '../../domain/ladder.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
@@ -13,6 +13,9 @@ function freezeStatus(incident: Incident): Status {
     ? { words: 'the freeze is lifted', level: 'success', next: '' }
     : { words: 'FROZEN', level: 'error', next: 'lift it in the Home tab or with keyturn thaw, once it is safe' }
 }
+
+/** Ends of a proposal that say nothing about whether its step is the right one. */
+const UNANSWERED: readonly Proposal['status'][] = ['withdrawn', 'expired', 'plan_failed']
 
 type Status = { words: string; level: NonNullable<AlertBlock['level']>; next: string }
 
@@ -65,6 +68,10 @@ export function status(incident: Incident): Status {
     }
   if (rung)
     return { words: 'firing', level: 'error', next: `read the evidence, then ask for “${rung.title}” in the thread` }
+  const again = changesOf(incident)
+    .map((step) => proposalsOf(incident, step.id).at(-1))
+    .find((p) => p && (UNANSWERED.includes(p.status) || (p.status === 'refused' && p.window !== null)))
+  if (again) return { words: 'firing', level: 'error', next: `plan ${titled(again)} again in the thread` }
   const owner = incident.playbook?.owner
   const changes = changesOf(incident).length > 0
   if (owner && !changes)
