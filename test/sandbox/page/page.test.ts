@@ -138,6 +138,21 @@ describe('the page', () => {
     expect(world.received).toHaveLength(1)
   })
 
+  it('sends what was confirmed though its message was edited meanwhile', async () => {
+    const confirm = { title: plain('Really?'), text: mrkdwn('It ends.'), confirm: plain('Yes'), deny: plain('No') }
+    const cancel = { type: 'button' as const, action_id: 'cancel', value: 'x', text: plain('Cancel'), confirm }
+    const other = { type: 'button' as const, action_id: 'other', value: 'y', text: plain('Other') }
+    const ts = await world.post('Running', [{ type: 'actions', elements: [cancel] }])
+    await open(page, world, { as: ADA })
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    const blocks = [{ type: 'actions' as const, elements: [other, cancel] }]
+    await world.web.chat.update({ channel: DATA, ts, text: 'Running', blocks })
+    await page.getByRole('button', { name: 'Other', includeHidden: true }).waitFor({ state: 'attached' })
+    await page.getByRole('button', { name: 'Yes' }).click()
+    await world.sandbox.waitFor((now) => now.presses.length > 0)
+    expect(world.received).toMatchObject([{ actions: [{ action_id: 'cancel', value: 'x' }] }])
+  })
+
   it('refuses an incomplete form beside its fields, then sends every value and shows what the bot refuses', async () => {
     await proposeWithModal()
     await open(page, world, { as: ADA })

@@ -180,11 +180,25 @@ function whereOf(control) {
 /** @param {HTMLElement} control */
 const idOf = (control) => JSON.stringify([me(), whereOf(control), control.dataset.block, control.dataset.action])
 
-/** @param {HTMLElement} control */
-async function press(control) {
+/**
+ * Asks whether it is meant. The message may be edited meanwhile, and the element become another control: the answer is
+ * the one that is now what was pressed, or null.
+ * @param {HTMLElement} control
+ */
+async function meant(control) {
+  const what = (/** @type {HTMLElement} */ one) =>
+    JSON.stringify([whereOf(one), one.dataset.action, one.dataset.value, one.dataset.option])
+  const before = what(control)
+  if (!(await confirmed(JSON.parse(control.dataset.confirm ?? '{}')))) return null
+  return $$('[data-control]').find((one) => what(one) === before) ?? null
+}
+
+/** @param {HTMLElement} pressed */
+async function press(pressed) {
+  if (presses.get(idOf(pressed))?.state === 'pending') return
+  const control = pressed.dataset.confirm ? await meant(pressed) : pressed
+  if (!control) return
   const id = idOf(control)
-  if (presses.get(id)?.state === 'pending') return
-  if (control.dataset.confirm && !(await confirmed(JSON.parse(control.dataset.confirm)))) return
   const view = control.closest('[data-view]')
   presses.set(id, { state: 'pending', text: '' })
   paintPresses()
