@@ -57,6 +57,12 @@ export async function choose(wanted: Wanted, ctx: ReadContext): Promise<Chosen> 
     throw new Refused(`"${stray}" is to be left out, but is none of the failed DAGs or runs.`)
 
   const dags = [...new Set(runs.map((r) => r.dag))].sort()
+  const first = namesIn(wanted.alone)
+  // One that has succeeded in an earlier try of this recovery is not among them any more.
+  const done = first.filter((name) => !dags.includes(name))
+  for (const name of done)
+    if (!(await client.dag(name, ctx.signal)))
+      throw new Refused(`"${name}" is to run alone, but Airflow knows no such DAG. Failed are: ${dags.join(', ')}.`)
   for (const dag of dags) {
     const found = await changeable(client, settings, dag, ctx.signal)
     if (found.paused)
@@ -92,22 +98,18 @@ export async function choose(wanted: Wanted, ctx: ReadContext): Promise<Chosen> 
     ...sensors,
     ...written,
     ...readNeeds(wanted.dependsOn),
-    ...aloneFirst(dags, wanted.alone),
+    ...aloneFirst(dags, first),
   ])
   const waves = wavesOf(dags, needs).map((wave) => pieces.filter((p) => wave.includes(p.dag)))
   const leftOut = [...new Set(all.map((r) => r.dag))].filter((dag) => !dags.includes(dag)).sort()
-  return { waves, needs, warnings: warningsOf(dags, leftOut, needs, datasets) }
+  const gone = done.map(
+    (name) => `${name} was to run alone first, and is not in this plan: no run of it is to be cleared.`,
+  )
+  return { waves, needs, warnings: [...gone, ...warningsOf(dags, leftOut, needs, datasets)] }
 }
 
 /** The heaviest first, one after the other, and everything else after them. */
-function aloneFirst(dags: readonly string[], alone: string): [string, string][] {
-  const first = alone
-    .split(',')
-    .map((name) => name.trim())
-    .filter(Boolean)
-  for (const name of first)
-    if (!dags.includes(name))
-      throw new Refused(`"${name}" is to run alone, but is none of the failed DAGs: ${dags.join(', ')}.`)
+function aloneFirst(dags: readonly string[], first: readonly string[]): [string, string][] {
   const others = dags.filter((dag) => !first.includes(dag))
   return first.flatMap((name, i) => [...first.slice(i + 1), ...others].map((after): [string, string] => [after, name]))
 }

@@ -149,6 +149,16 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     expect([cleared(), slots('parsers')]).toEqual([['load_b', 'load_a', 'report'], 8])
   })
 
+  it('runs the rest again after the heaviest has succeeded, and says that it is not among them', async () => {
+    const { state } = jobs.server
+    Object.assign(state.runs.find((r) => r.dag === 'load_b')!, { state: 'success' })
+    const proposed = await plan({ dags: 'load_*, report', alone: 'load_b' })
+    expect(wavesIn(proposed)).toEqual(['1 load_a late', '2 report late'])
+    expect(proposed.warnings).toContain(
+      'load_b was to run alone first, and is not in this plan: no run of it is to be cleared.',
+    )
+  })
+
   it('sets a pool that an earlier run left large back to its usual size', async () => {
     const proposed = await plan({ pool: 'left', poolSlots: '32' })
     await recoverMany.run(proposed, world.run(proposed).ctx)
