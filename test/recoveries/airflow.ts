@@ -215,10 +215,7 @@ const over = (state: State) => {
   for (const run of state.runs) Object.assign(run, { state: run.dag === 'backfill' ? 'failed' : 'success', end: at(1) })
   for (const task of state.tasks) Object.assign(task, { state: 'success', end: at(1) })
 }
-const starves = (days: number): Firing => ({
-  labels: { alertname: 'BackfillStarvesCritical', connection: 'jobs', dag: 'backfill' },
-  annotations: { chunk_conf: JSON.stringify({ from: '2026-03-01', days }) },
-})
+const chunk = (from: string, days: number) => ({ conf: JSON.stringify({ from, days }) })
 const RESUME = 'resume-it-outside-of-the-critical-window'
 const CHUNK = 'go-on-in-chunks'
 
@@ -291,7 +288,7 @@ export const AIRFLOW_ROWS: readonly Row[] = [
         throw new Error(`ran ${state.ended}, pool ${had}`)
       state.failsAgain.clear()
       for (const run of state.runs) if (run.dag !== 'report') Object.assign(run, { start: at(90), end: at(60) })
-      await desk.ask(id, 'the-heaviest-alone-then-the-rest-with-a-larger-pool', { alone: '' })
+      await desk.ask(id, 'the-heaviest-alone-then-the-rest-with-a-larger-pool')
       await approve(desk, id)
     },
     mended: (state) =>
@@ -343,7 +340,7 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       trigger: { backfill: { numbers: { days: 7 }, texts: ['from'] } },
     },
     arrange: backfill,
-    firing: starves(3),
+    firing: { labels: { alertname: 'BackfillStarvesCritical', connection: 'jobs', dag: 'backfill' } },
     evidence: [
       /1 of critical DAGs/,
       /2 running tasks on 1 machines\. A backfill runs beside critical tasks on worker-1/,
@@ -355,14 +352,14 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       await desk.ask(id, RESUME)
       await approve(desk, id)
       for (const from of ['2026-03-01', '2026-03-04']) {
-        await desk.ask(id, CHUNK, { conf: JSON.stringify({ from, days: 3 }) })
+        await desk.ask(id, CHUNK, chunk(from, 3))
         await approve(desk, id)
         over(state)
       }
     },
     mended(state) {
       const chunks = state.runs.filter((r) => r.dag === 'backfill' && r.run !== 'b1').map((r) => JSON.stringify(r.conf))
-      const wanted = ['2026-03-01', '2026-03-04'].map((from) => JSON.stringify({ from, days: 3 }))
+      const wanted = ['2026-03-01', '2026-03-04'].map((from) => chunk(from, 3).conf)
       return !state.dags.get('backfill')!.paused && chunks.join() === wanted.join()
     },
     guards: [
@@ -380,7 +377,7 @@ export const AIRFLOW_ROWS: readonly Row[] = [
           await desk.ask(id, RESUME)
           await approve(desk, id)
           state.dags.get('billing')!.next = new Date(Date.now() + 20 * 60_000).toISOString()
-          await desk.ask(id, CHUNK)
+          await desk.ask(id, CHUNK, chunk('2026-03-01', 3))
         },
         says: /the critical DAG billing is due at/,
       },
@@ -390,7 +387,7 @@ export const AIRFLOW_ROWS: readonly Row[] = [
           over(state)
           await desk.ask(id, RESUME)
           await approve(desk, id)
-          await desk.ask(id, CHUNK, { conf: '{"from":"2026-03-01","days":8}' })
+          await desk.ask(id, CHUNK, chunk('2026-03-01', 8))
         },
         says: /days 8 is above the ceiling of 7/,
       },
