@@ -244,10 +244,16 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       /clicks: 5 KiB today by \d\d:\d\d UTC, 5 times the usual of the 7 days before by that time/,
       /parse\.work took 10 min in the latest run/,
     ],
-    mended: (state) =>
-      state.runs.some(
-        (r) => r.dag === 'parse' && r.run !== 'heavy' && (r.conf as { partitions?: number }).partitions === 400,
-      ),
+    async recover(desk, id, state) {
+      await approve(desk, id)
+      Object.assign(state.runs.at(-1)!, { state: 'failed', end: at(0) })
+      await desk.ask(id, 'run-it-with-still-more-partitions', { conf: '{"partitions":600}' })
+      await approve(desk, id)
+    },
+    mended(state) {
+      const confs = state.runs.filter((r) => r.run !== 'heavy').map((r) => JSON.stringify(r.conf))
+      return confs.join() === '{"partitions":400,"event":"clicks"},{"partitions":600,"event":"clicks"}'
+    },
     guards: [
       { firing: spike(4000), says: /partitions 4000 is above the ceiling of 600/ },
       {
