@@ -225,10 +225,11 @@ export function createRun(
       // Refused is thrown before the effect; anything else may have left one behind.
       const broken = error instanceof Refused ? null : (current as string | null)
       const finding = broken ? await look(id, command, plan, broken, proposal) : null
+      const titled = `“${plan.steps.find((s) => s.id === broken)?.title ?? broken}”`
       // What got no answer may land later: that it is not there yet proves nothing.
       const pending = finding?.landed === 'no' && cut
       if (finding && (finding.landed === 'cannot_tell' || pending || (finding.landed === 'yes' && !wasCancelled))) {
-        const message = `${broken} broke: ${why}.${pending ? ' It was under way and may still land.' : ''}`
+        const message = `${titled} broke off: ${why}.${pending ? ' It was under way and may still land.' : ''}`
         await transact(bench, id, (i) =>
           rule.loseTrack(i, proposal.id, message.replace('..', '.'), [{ ...finding, step: broken! }]),
         )
@@ -237,7 +238,7 @@ export function createRun(
       // It was cancelled too late: what landed counts, also as something to be undone.
       if (finding?.landed === 'yes')
         await transact(bench, id, (i) => rule.finishStep(i, proposal.id, broken!, undefined, worker))
-      const landed = finding?.landed === 'yes' ? ` The step ${broken} had landed.` : ''
+      const landed = finding?.landed === 'yes' ? ` The step ${titled} had landed.` : ''
       const outcome = wasCancelled ? ('cancelled' as const) : ('failed' as const)
       return await conclude(id, proposal.id, { outcome, message: `${why}.${landed}`.replace('..', '.'), checks: [] })
     } finally {

@@ -84,7 +84,7 @@ describe('a freeze', () => {
     await running
     expect(await w.state(id)).toMatchObject({
       status: 'unknown',
-      run: { message: 'first broke: Frozen by ona: strange writes. It was under way and may still land.' },
+      run: { message: '“first” broke off: Frozen by ona: strange writes. It was under way and may still land.' },
     })
   })
 

@@ -136,7 +136,7 @@ describe('a run', () => {
     await w.runner('w1').run(id, 'p1')
     expect(await w.state(id)).toMatchObject({ status: 'unknown', run: { findings: [{ step: 'first', landed: 'no' }] } })
     expect((await w.state(id)).run?.message).toBe(
-      'first broke: the connection broke. It was under way and may still land.',
+      '“first” broke off: the connection broke. It was under way and may still land.',
     )
     expect(await w.free()).toBe(false)
   })
