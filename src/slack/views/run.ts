@@ -111,11 +111,14 @@ function outcome(incident: Incident, p: Proposal, run: Run, subject: Subject, ti
 /** What became of it in one line, for the owner to copy into the playbook. */
 function noted({ playbook }: Incident, p: Proposal, run: Run, { environment }: Subject, title: string): KnownBlock[] {
   if (!playbook) return []
-  const end = run.settled ? `unknown, then settled: ${CHOICE[run.settled.choice].toLowerCase()}` : p.status
+  const took = span(run.startedAt, run.endedAt!)
+  const end = run.settled
+    ? `unknown after ${took}, then settled as “${CHOICE[run.settled.choice]}”`
+    : `${p.status} in ${took}`
   const good = run.checks.filter((c) => c.ok).length
   const checks = run.checks.length > 0 ? `, ${good} of ${count(run.checks.length, 'check')} good` : ''
   const who = p.decisions.map((d) => (d.reason ? `${d.name} (${d.reason})` : d.name)).join(', ')
-  const text = `- ${run.startedAt.slice(0, 10)}, ${environment}: ${title}: ${end} in ${span(run.startedAt, run.endedAt!)}${checks}, approved by ${who}`
+  const text = `- ${run.startedAt.slice(0, 10)}, ${environment}: ${title}: ${end}${checks}, approved by ${who}`
   return [lines(['For the owner to fold into ', mono(`${playbook.id}.md`, 200), ':'], [mono(text, 700)])]
 }
 
