@@ -442,13 +442,12 @@ async function taskTooLong(): ReturnType<Row['begin']> {
       machines: 'fleet',
       group: 'airflow',
     },
-    annotations: { wanted_conf: '{"timeout_minutes":180}' },
   }
   /** Clears it, starts it with a longer limit, and asks for as many machines when neither has helped. */
   const climb = async (desk: Desk, incident: string, wanted: number) => {
     await approveAll(desk, incident, 'succeeded')
     Object.assign(jobs.state.runs.at(-1)!, { state: 'failed' })
-    await desk.ask(incident, 'run-it-with-a-longer-time-limit')
+    await desk.ask(incident, 'run-it-with-a-longer-time-limit', { conf: '{"timeout_minutes":180}' })
     await approveAll(desk, incident, 'succeeded')
     await desk.ask(incident, 'grow-the-worker-group', { wanted })
   }

@@ -171,7 +171,6 @@ export const S3_ROWS: readonly Row[] = [
           run: 'c1',
           parsers: 'parse',
         },
-        annotations: { wanted_conf: '{"delete_rate":200}' },
       })
       return {
         ...lake,
@@ -190,10 +189,10 @@ export const S3_ROWS: readonly Row[] = [
         ],
         async recover(desk, id) {
           await desk.approve(id)
-          for (const step of ['run-the-compaction-again-with-a-lower-delete-rate', 'run-the-parsers-again']) {
-            await desk.ask(id, step)
-            await desk.approve(id)
-          }
+          await desk.ask(id, 'run-the-compaction-again-with-a-lower-delete-rate', { conf: '{"delete_rate":200}' })
+          await desk.approve(id)
+          await desk.ask(id, 'run-the-parsers-again')
+          await desk.approve(id)
         },
         async mended() {
           await lake.holds('tmp/compact-2/run-1/part-0')
