@@ -119,7 +119,7 @@ function noted({ playbook }: Incident, p: Proposal, run: Run, { environment }: S
   const checks = run.checks.length > 0 ? `, ${good} of ${count(run.checks.length, 'check')} good` : ''
   const who = p.decisions.map((d) => (d.reason ? `${d.name} (${d.reason})` : d.name)).join(', ')
   const text = `- ${run.startedAt.slice(0, 10)}, ${environment}: ${title}: ${end}${checks}, approved by ${who}`
-  return [lines(['For the owner to fold into ', mono(`${playbook.id}.md`, 200), ':'], [mono(text, 700)])]
+  return [lines(['For the owner to fold into ', mono(`${playbook.id}.md`, 200), ':']), fixed(line(text), 700)]
 }
 
 /** The checks are good, but only a person sees whether it helped: the rung for that is offered here. */
