@@ -1,8 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { App, LogLevel } from '@slack/bolt'
+import { App } from '@slack/bolt'
 import type { ModalView } from '@slack/types'
+import { slackLogger } from '../../../src/slack/send.ts'
+import { createLines } from '../../slack/world.ts'
 import { ADA, button, DATA, ONA, refusal, SECRETS, startSandbox } from './sandbox.ts'
 
 const closers: (() => Promise<unknown>)[] = []
@@ -39,7 +41,8 @@ async function start(mode: 'http' | 'socket') {
   const { sandbox, web } = await startSandbox({ events: ['app_home_opened', 'app_mention', 'message'] })
   closers.push(sandbox.close)
   const clientOptions = { slackApiUrl: sandbox.apiUrl, retryConfig: { retries: 0 } }
-  const common = { token: SECRETS.botToken, clientOptions, logLevel: LogLevel.ERROR }
+  // Bolt complains where a press is left without an answer on purpose.
+  const common = { token: SECRETS.botToken, clientOptions, logger: slackLogger(createLines().log) }
   const app =
     mode === 'http'
       ? new App({ ...common, signingSecret: SECRETS.signingSecret })
