@@ -3,7 +3,7 @@ import { z } from 'zod'
 
 /** What a witness had counted, and when (milliseconds). */
 const Testimony = z.strictObject({ id: z.string().min(1), seen: z.number().int().nonnegative(), at: z.number() })
-export type Testimony = z.infer<typeof Testimony>
+type Testimony = z.infer<typeof Testimony>
 
 /** Where a worker keeps what its witness knows, so that it knows of a loss that came while nothing ran. */
 export function witnessFile(path: string) {

@@ -39,7 +39,7 @@ export function roots(sessions: readonly Session[]): Session[] {
 }
 
 /** Who blocks whom as indented lines, roots first; a session with several blockers is drawn once and referred to. */
-export function drawTree(sessions: readonly Session[]): string {
+function drawTree(sessions: readonly Session[]): string {
   const lines: string[] = []
   const drawn = new Set<number>()
   const draw = (s: Session, indent: string, branch: string) => {

@@ -128,4 +128,3 @@ export function createReconciler(deps: {
     },
   }
 }
-export type Reconciler = ReturnType<typeof createReconciler>

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { App } from '@slack/bolt'
 import fastify, { type FastifyInstance } from 'fastify'
-import { type Person, Policy } from '../../src/domain/policy.ts'
+import { Policy } from '../../src/domain/policy.ts'
 import { createFreezer } from '../../src/pipeline/freezer.ts'
 import { createHandlers } from '../../src/pipeline/handlers.ts'
 import { writePress } from '../../src/slack/actions.ts'
@@ -9,6 +9,7 @@ import { listen } from '../../src/slack/interactions.ts'
 import { createHttpReceiver } from '../../src/slack/receiver.ts'
 import { type Send, slackLogger } from '../../src/slack/send.ts'
 import { modals } from '../../src/slack/views/modals.ts'
+import { person } from '../domain/person.ts'
 import { ID, STATES } from '../slack/cards.ts'
 import { createMemoryPostbox } from '../slack/postbox.ts'
 import { createLines, SECRETS } from '../slack/world.ts'
@@ -165,15 +166,7 @@ export async function storm(seed: number): Promise<void> {
   await Promise.all(bots.map((b) => b.close()))
 }
 
-const personOf = (user: string): Person => ({
-  user,
-  name: user,
-  deleted: false,
-  bot: false,
-  guest: user === 'U0GUS',
-  external: false,
-  usergroups: [],
-})
+const personOf = (user: string) => person(user, { guest: user === 'U0GUS' })
 
 type Opened = Extract<(typeof STATES)[string][number], { type: 'incident.opened' }>
 /** The example's change as one that a press decides on, without a form. */

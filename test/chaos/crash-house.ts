@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { defaultWorkspace } from '../../src/sandbox/slack/workspace.ts'
+import { ALLOW, LOOK, switchOn } from '../e2e/lamps.ts'
 import { startWorld } from '../e2e/world.ts'
 
 /** A playbook and a channel each, since one channel takes one message a second. */
@@ -21,20 +22,8 @@ channel: house-${n}
 ---
 Somebody sits in the dark.
 
-## Look
-\`\`\`yaml http.get
-connection: lamps
-path: /rooms/\${labels.room}
-\`\`\`
-
-## 1. Switch it on
-\`\`\`yaml http.request
-connection: lamps
-method: POST
-path: /rooms/\${labels.room}/on
-${n % 2 === 0 ? `check: /rooms/\${labels.room}/is-on` : ''}
-\`\`\`
-`
+${LOOK}
+${switchOn(n % 2 === 0)}`
 
 /** Changes need some time, so that people and crashes come between; one that is to be cancelled takes long. */
 export const takes = (room: string) => (room.startsWith('cancel') ? 6000 : 300)
@@ -53,7 +42,6 @@ export function startHouses(
     members: [...members],
   }))
   workspace.channels.push(...houses)
-  const allow = ['is-on', 'on'].map((verb) => ({ method: verb === 'on' ? 'POST' : 'GET', path: `/rooms/*/${verb}` }))
   return startWorld({
     mode,
     workspace,
@@ -64,7 +52,7 @@ export function startHouses(
         kind: 'http',
         environment: 'house',
         baseUrl: lamps,
-        allow: [...allow, { method: 'GET', path: '/rooms/*' }],
+        allow: [...ALLOW, { method: 'GET', path: '/rooms/*' }],
         timeoutMs: 30_000,
       },
     },

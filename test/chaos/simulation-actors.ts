@@ -135,4 +135,3 @@ export function createActors(world: {
 
   return { bot, worker }
 }
-export type Actors = ReturnType<typeof createActors>

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto'
 import type { Alert } from '../../src/domain/alert.ts'
 import type { Playbook } from '../../src/domain/playbook.ts'
-import { type Person, Policy } from '../../src/domain/policy.ts'
+import { Policy } from '../../src/domain/policy.ts'
+import { person } from '../domain/person.ts'
 
 export const keys = generateKeyPairSync('ed25519')
 /** Of somebody who can write to the store. */
@@ -12,16 +13,6 @@ export const policy = Policy.parse({
   quorum: { low: 2 },
   people: { sam: ['U0SAM', 'U0SAM2'] },
   proposalMinutes: 60,
-})
-const person = (user: string, patch: Partial<Person> = {}): Person => ({
-  user,
-  name: user,
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-  ...patch,
 })
 export const PEOPLE = [
   person('U0ADA'),

@@ -9,22 +9,13 @@ import { digest } from '../../src/domain/plan.ts'
 import { type Person, Policy } from '../../src/domain/policy.ts'
 import type { Reason } from '../../src/domain/reason.ts'
 import { ID, incidentOf, openWith, STATES, subjectOf } from '../slack/cards.ts'
+import { person } from './person.ts'
 
 const keys = generateKeyPairSync('ed25519')
 const policy = Policy.parse({
   approvers: { dba: { users: ['U0ADA', 'U0SAM', 'U0SAM2'], usergroups: ['S0DATA'], oncall: ['primary'] } },
   oncall: { primary: { users: ['U0DUTY', 'U0NEXT'], start: '2026-11-16T00:00:00Z', shiftHours: 168 } },
   people: { sam: ['U0SAM', 'U0SAM2'] },
-})
-const person = (user: string, patch: Partial<Person> = {}): Person => ({
-  user,
-  name: user,
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-  ...patch,
 })
 const AT = '2026-11-21T03:10:00.000Z'
 const subject = (step = 'end', requestedBy: string | null = null) => subjectOf({ step, requestedBy })

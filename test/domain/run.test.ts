@@ -6,19 +6,12 @@ import { proposalOf } from '../../src/domain/incident.ts'
 import type { Subject } from '../../src/domain/plan.ts'
 import * as rule from '../../src/domain/run.ts'
 import { context, incidentOf, openWith, plan, subjectOf } from '../slack/cards.ts'
+import { person } from './person.ts'
 
 const keys = generateKeyPairSync('ed25519')
 const NOW = Date.parse('2026-11-21T03:10:00.000Z')
 const view = { publicKey: keys.publicKey, policy: context.policy, approvers: ['dba'], risk: 'medium' } as const
-const sam = {
-  user: 'U0000000SAM',
-  name: 'sam',
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-}
+const sam = person('U0000000SAM', { name: 'sam' })
 
 /** An incident whose plan is granted by a real signature. */
 function granted(): Happening[] {

@@ -2,6 +2,41 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
+/** The playbook of an alert LampOff of a room, with these steps. */
+export const lampOff = (...steps: string[]) => `---
+title: A lamp is off
+match: { alertname: LampOff, room: true }
+group_by: [room]
+owner: "@lamps"
+approvers: ["@data-oncall"]
+---
+Somebody sits in the dark.
+
+${steps.join('\n')}`
+export const LOOK = `## Look
+\`\`\`yaml http.get
+connection: lamps
+path: /rooms/\${labels.room}
+\`\`\`
+`
+const IS_ON = `check: /rooms/\${labels.room}/is-on
+`
+/** A change by this verb, which can be probed or not. */
+const change = (title: string, verb: string, probed = true) => `## ${title}
+\`\`\`yaml http.request
+connection: lamps
+method: POST
+path: /rooms/\${labels.room}/${verb}
+${probed ? IS_ON : ''}\`\`\`
+`
+export const switchOn = (probed = true) => change('1. Switch it on', 'on', probed)
+export const BREAK = change('2. Break it', 'break')
+/** What a connection to the lamps allows, so that they can be switched on. */
+export const ALLOW = [
+  { method: 'GET', path: '/rooms/*/is-on' },
+  { method: 'POST', path: '/rooms/*/on' },
+]
+
 /** A service outside of Keyturn whose lamps are really switched on, with an append-only list of what was done to it. */
 export async function startLamps() {
   const effects: { at: number; room: string; key: string }[] = []

@@ -1,26 +1,9 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { ALL, incidentKey } from '../../src/redis/keys.ts'
 import { until } from '../redis/cluster.ts'
-import { startLamps } from './lamps.ts'
+import { ALLOW, lampOff, startLamps, switchOn } from './lamps.ts'
 import { ADA, SAM, startWorld, type World } from './world.ts'
 
-const PLAYBOOK = `---
-title: A lamp is off
-match: { alertname: LampOff, room: true }
-group_by: [room]
-owner: "@lamps"
-approvers: ["@data-oncall"]
----
-Somebody sits in the dark.
-
-## 1. Switch it on
-\`\`\`yaml http.request
-connection: lamps
-method: POST
-path: /rooms/\${labels.room}/on
-check: /rooms/\${labels.room}/is-on
-\`\`\`
-`
 /** One more than a worker takes at a time. */
 const ROOMS = ['hall', 'attic', 'cellar', 'kitchen', 'porch']
 
@@ -28,13 +11,9 @@ let lamps: Awaited<ReturnType<typeof startLamps>>
 let w: World
 beforeAll(async () => {
   lamps = await startLamps()
-  const allow = [
-    { method: 'GET', path: '/rooms/*/is-on' },
-    { method: 'POST', path: '/rooms/*/on' },
-  ]
   w = await startWorld({
-    playbooks: { 'lamps/off': PLAYBOOK },
-    connections: { lamps: { kind: 'http', environment: 'house', baseUrl: lamps.url, allow, timeoutMs: 60_000 } },
+    playbooks: { 'lamps/off': lampOff(switchOn()) },
+    connections: { lamps: { kind: 'http', environment: 'house', baseUrl: lamps.url, allow: ALLOW, timeoutMs: 60_000 } },
   })
 })
 afterAll(async () => {

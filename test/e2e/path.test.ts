@@ -3,40 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from '@jest/globals'
 import { startCluster } from '../redis/cluster.ts'
-import { startLamps } from './lamps.ts'
+import { ALLOW, BREAK, LOOK, lampOff, startLamps, switchOn } from './lamps.ts'
 import { ADA, GUS, OLF, ONA, SAM, startWorld } from './world.ts'
 
-const PLAYBOOK = `---
-title: A lamp is off
-match: { alertname: LampOff, room: true }
-group_by: [room]
-owner: "@lamps"
-approvers: ["@data-oncall"]
----
-Somebody sits in the dark.
-
-## Look
-\`\`\`yaml http.get
-connection: lamps
-path: /rooms/\${labels.room}
-\`\`\`
-
-## 1. Switch it on
-\`\`\`yaml http.request
-connection: lamps
-method: POST
-path: /rooms/\${labels.room}/on
-check: /rooms/\${labels.room}/is-on
-\`\`\`
-
-## 2. Break it
-\`\`\`yaml http.request
-connection: lamps
-method: POST
-path: /rooms/\${labels.room}/break
-check: /rooms/\${labels.room}/is-on
-\`\`\`
-`
+const PLAYBOOK = lampOff(LOOK, switchOn(), BREAK)
 const CANARY = 'canary-5up3r-s3cret-t0ken'
 const off = (room: string) => ({
   labels: { alertname: 'LampOff', room, severity: 'critical' },
@@ -46,12 +16,7 @@ const off = (room: string) => ({
 /** A world with lamps; `fire` sends an alert of a room and gives its incident once the evidence is there. */
 async function begin(options: Partial<Parameters<typeof startWorld>[0]> = {}) {
   const lamps = await startLamps()
-  const allow = [
-    { method: 'GET', path: '/rooms/*' },
-    { method: 'GET', path: '/rooms/*/is-on' },
-    { method: 'POST', path: '/rooms/*/on' },
-    { method: 'POST', path: '/rooms/*/break' },
-  ]
+  const allow = [...ALLOW, { method: 'GET', path: '/rooms/*' }, { method: 'POST', path: '/rooms/*/break' }]
   const connection = {
     kind: 'http',
     environment: 'house',

@@ -3,39 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { until } from '../redis/cluster.ts'
-import { startLamps } from './lamps.ts'
+import { ALLOW, lampOff, startLamps, switchOn } from './lamps.ts'
 import { ADA, startWorld, type World } from './world.ts'
 
-const PLAYBOOK = `---
-title: A lamp is off
-match: { alertname: LampOff, room: true }
-group_by: [room]
-owner: "@lamps"
-approvers: ["@data-oncall"]
----
-Somebody sits in the dark.
-
-## 1. Switch it on
-\`\`\`yaml http.request
-connection: lamps
-method: POST
-path: /rooms/\${labels.room}/on
-check: /rooms/\${labels.room}/is-on
-\`\`\`
-`
 let lamps: Awaited<ReturnType<typeof startLamps>>
 let own: string
 let w: World
 beforeAll(async () => {
   lamps = await startLamps()
   own = await mkdtemp(join(tmpdir(), 'keyturn-witness-'))
-  const allow = [
-    { method: 'GET', path: '/rooms/*/is-on' },
-    { method: 'POST', path: '/rooms/*/on' },
-  ]
   w = await startWorld({
-    playbooks: { 'lamps/off': PLAYBOOK },
-    connections: { lamps: { kind: 'http', environment: 'house', baseUrl: lamps.url, allow } },
+    playbooks: { 'lamps/off': lampOff(switchOn()) },
+    connections: { lamps: { kind: 'http', environment: 'house', baseUrl: lamps.url, allow: ALLOW } },
     settings: { witnessFile: join(own, 'witness.json') },
   })
 })

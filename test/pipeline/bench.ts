@@ -27,6 +27,7 @@ import { createLocks } from '../../src/redis/locks.ts'
 import { createPulse } from '../../src/redis/pulse.ts'
 import { createWitness } from '../../src/redis/witness.ts'
 import { createTerminal } from '../../src/terminal.ts'
+import { person } from '../domain/person.ts'
 import type { startRedis } from '../redis/server.ts'
 
 const keys = generateKeyPairSync('ed25519')
@@ -38,15 +39,7 @@ const POLICY = {
   defaultApprovers: ['data'],
   breakGlass: { U0ADA: spki(atTerminal.ada.publicKey), U0OLF: spki(atTerminal.olf.publicKey) },
 }
-export const ada: Person = {
-  user: 'U0ADA',
-  name: 'ada',
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-}
+export const ada = person('U0ADA', { name: 'ada' })
 export const sam: Person = { ...ada, user: 'U0SAM', name: 'sam' }
 const call = (command: string, effect: 'read' | 'once') => ({
   command,

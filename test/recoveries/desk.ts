@@ -3,7 +3,6 @@ import { commands, connectionKinds } from '../../commands/index.ts'
 import { parseConfig } from '../../src/config.ts'
 import { proposalOf } from '../../src/domain/incident.ts'
 import { isQuiet } from '../../src/domain/ladder.ts'
-import type { Person } from '../../src/domain/policy.ts'
 import type { ParamValues } from '../../src/domain/ports.ts'
 import { formatFaults } from '../../src/markdown/fault.ts'
 import { loadPlaybooks } from '../../src/markdown/load.ts'
@@ -24,18 +23,10 @@ import { versioned } from '../../src/registry.ts'
 import { refuseBlocks } from '../../src/sandbox/slack/blocks.ts'
 import { fitBlocks } from '../../src/slack/limits.ts'
 import { render } from '../../src/slack/render.ts'
+import { person } from '../domain/person.ts'
 import type { startRedis } from '../redis/server.ts'
 
 const keys = generateKeyPairSync('ed25519')
-const person = (user: string): Person => ({
-  user,
-  name: user,
-  deleted: false,
-  bot: false,
-  guest: false,
-  external: false,
-  usergroups: [],
-})
 const ONA = person('U0ONA')
 const APPROVERS = [person('U0ADA'), person('U0SAM')]
 const COMMANDS = await versioned(commands, new URL('../../commands', import.meta.url).pathname)

@@ -97,8 +97,6 @@ export async function startAirflow(api: 1 | 2) {
   }
 }
 
-export type FakeAirflow = Awaited<ReturnType<typeof startAirflow>>
-
 const must = <T>(found: T | undefined, what: string): T => {
   if (found === undefined) throw new Fault(404, `${what} not found`)
   return found
