@@ -1,0 +1,222 @@
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+/** How a service says that it will not: REST, AWS's JSON and Query protocols, S3. */
+export type Dialect = 'rest' | 'aws-json' | 'aws-query' | 's3'
+
+/**
+ * What real services do. Of `times` requests: `throttled`, `unavailable` (a proxy's page in front of the service), `expired` (the
+ * token), `lost` (done, and the reply never comes) and `partial` (half of an answer, then the connection breaks). Of each answer:
+ * `slow` (in small pieces), `extra` (members that nobody knows), `nulls` (every third value is null or left out) and `unknown`
+ * (a state that nobody knows).
+ */
+export type Mischief =
+  | 'throttled'
+  | 'unavailable'
+  | 'expired'
+  | 'lost'
+  | 'partial'
+  | 'slow'
+  | 'extra'
+  | 'nulls'
+  | 'unknown'
+
+export type Asked = Readonly<{ method: string; url: string; headers: IncomingHttpHeaders; body: string }>
+
+type Playing = { mischief: Mischief; left: number; shift: number; on: (asked: Asked) => boolean }
+
+/** Names of values whose set grows with the service: a new one is no success and no all-clear. */
+const STATE = /^(state|status|phase|conclusion|health|pingstatus|lifecyclestate|.*(State|Status))$/i
+export const NEW_STATE = 'SOMETHING_NEW'
+
+const xmlError = (code: string, message: string) =>
+  `<ErrorResponse><Error><Type>Sender</Type><Code>${code}</Code><Message>${message}</Message></Error><RequestId>1</RequestId></ErrorResponse>`
+
+type Answer = { status: number; headers: Record<string, string>; body: Buffer }
+const answer = (status: number, type: string, body: string, more: Record<string, string> = {}): Answer => ({
+  status,
+  headers: { 'content-type': type, ...more },
+  body: Buffer.from(body),
+})
+
+// Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonErrors.html and S3's list of error responses (2026-11-28).
+const REFUSALS: Readonly<Record<Dialect, Readonly<Record<'throttled' | 'unavailable' | 'expired', () => Answer>>>> = {
+  rest: {
+    throttled: () => answer(429, 'application/json', '{"message":"Too Many Requests"}', { 'retry-after': '0' }),
+    unavailable: () =>
+      answer(503, 'text/html', '<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>'),
+    expired: () => answer(401, 'application/json', '{"detail":"Token Expired"}'),
+  },
+  'aws-json': {
+    throttled: () =>
+      answer(400, 'application/x-amz-json-1.1', '{"__type":"ThrottlingException","message":"Rate exceeded"}'),
+    unavailable: () => answer(503, 'text/html', '<html><body><b>Http/1.1 Service Unavailable</b></body></html>'),
+    expired: () =>
+      answer(
+        400,
+        'application/x-amz-json-1.1',
+        '{"__type":"ExpiredTokenException","message":"The security token included in the request is expired"}',
+      ),
+  },
+  'aws-query': {
+    throttled: () => answer(400, 'text/xml', xmlError('Throttling', 'Rate exceeded')),
+    unavailable: () => answer(503, 'text/xml', xmlError('ServiceUnavailable', 'Service unavailable')),
+    expired: () =>
+      answer(403, 'text/xml', xmlError('ExpiredToken', 'The security token included in the request is expired')),
+  },
+  s3: {
+    throttled: () =>
+      answer(
+        503,
+        'application/xml',
+        '<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>',
+      ),
+    unavailable: () =>
+      answer(
+        500,
+        'application/xml',
+        '<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>',
+      ),
+    expired: () =>
+      answer(
+        400,
+        'application/xml',
+        '<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>',
+      ),
+  },
+}
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json }
+
+/** A map from names to texts (labels, tags, a conf) holds what people named: nothing is added to it. */
+const isMap = (value: { [name: string]: Json }): boolean => Object.values(value).every((one) => typeof one === 'string')
+
+function changeJson(value: Json, playing: Playing, count = { leaves: 0 }): Json {
+  if (Array.isArray(value)) return value.map((one) => changeJson(one, playing, count))
+  if (value === null || typeof value !== 'object') return value
+  const entries = Object.entries(value).map(([name, inner]): [string, Json] => {
+    if (inner !== null && typeof inner === 'object') return [name, changeJson(inner, playing, count)]
+    if (playing.mischief === 'unknown' && STATE.test(name) && typeof inner === 'string') return [name, NEW_STATE]
+    count.leaves += 1
+    const isNulled = playing.mischief === 'nulls' && (count.leaves + playing.shift) % 3 === 0
+    return [name, isNulled ? null : inner]
+  })
+  if (playing.mischief === 'extra' && !isMap(value)) entries.push(['aNewMember', { kind: 'new', list: [1, null] }])
+  return Object.fromEntries(entries)
+}
+
+function changeXml(text: string, playing: Playing): string {
+  let leaves = 0
+  return text.replace(/<([A-Za-z]\w*)>([^<]*)<\/\1>/g, (all, name: string) => {
+    if (playing.mischief === 'unknown') return STATE.test(name) ? `<${name}>${NEW_STATE}</${name}>` : all
+    if (playing.mischief === 'extra') return `${all}<ANewMember>new</ANewMember>`
+    leaves += 1
+    return (leaves + playing.shift) % 3 === 0 ? '' : all
+  })
+}
+
+function changed(playing: Playing, body: Buffer, type: string): Buffer {
+  if (body.length === 0) return body
+  if (type.includes('xml')) return Buffer.from(changeXml(body.toString(), playing))
+  if (!type.includes('json')) return body
+  return Buffer.from(JSON.stringify(changeJson(JSON.parse(body.toString()) as Json, playing)))
+}
+
+/** A proxy in front of an HTTP server on this machine that plays it as real services are. */
+export async function startMischief(target: string, dialect: Dialect = 'rest') {
+  const far = new URL(target)
+  let playing: Playing | null = null
+  let done = 0
+
+  const forward = (asked: Asked, raw: Buffer) =>
+    new Promise<Answer>((resolve, reject) => {
+      const options = {
+        host: far.hostname,
+        port: far.port,
+        method: asked.method,
+        path: asked.url,
+        headers: asked.headers,
+      }
+      const out = request({ ...options, agent: false }, async (incoming) => {
+        try {
+          const parts: Buffer[] = []
+          for await (const part of incoming) parts.push(part as Buffer)
+          const { 'transfer-encoding': _, ...headers } = incoming.headers as Record<string, string>
+          resolve({ status: incoming.statusCode!, headers, body: Buffer.concat(parts) })
+        } catch (error) {
+          reject(error)
+        }
+      })
+      out.on('error', reject)
+      out.end(raw)
+    })
+
+  const server = createServer(async (incoming, reply) => {
+    const parts: Buffer[] = []
+    for await (const part of incoming) parts.push(part as Buffer)
+    const raw = Buffer.concat(parts)
+    const asked = {
+      method: incoming.method!,
+      url: incoming.url!,
+      headers: incoming.headers,
+      body: raw.toString('latin1'),
+    }
+    const current: Playing | null = playing && playing.left > 0 && playing.on(asked) ? playing : null
+    if (current) {
+      current.left -= 1
+      done += 1
+    }
+    try {
+      const refusal = current && REFUSALS[dialect][current.mischief as 'throttled']
+      if (refusal) {
+        const { status, headers, body } = refusal()
+        return void reply.writeHead(status, headers).end(body)
+      }
+      const { status, headers, body } = await forward(asked, raw)
+      if (current?.mischief === 'lost') return void incoming.socket.destroy()
+      const isChanged = current && ['extra', 'nulls', 'unknown'].includes(current.mischief) && status < 300
+      const sent = isChanged ? changed(current, body, headers['content-type'] ?? '') : body
+      const isBodiless = status === 204 || status === 304 || asked.method === 'HEAD'
+      reply.writeHead(status, isBodiless ? headers : { ...headers, 'content-length': String(sent.length) })
+      if (current?.mischief === 'partial' && sent.length > 1)
+        return void reply.write(sent.subarray(0, sent.length / 2), () => incoming.socket.destroy())
+      if (current?.mischief !== 'slow' || isBodiless) return void reply.end(isBodiless ? undefined : sent)
+      const size = Math.max(1, Math.ceil(sent.length / 16))
+      for (let at = 0; at < sent.length; at += size) {
+        reply.write(sent.subarray(at, at + size))
+        await new Promise((next) => setImmediate(next))
+      }
+      reply.end()
+    } catch {
+      incoming.socket.destroy()
+    }
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = (server.address() as AddressInfo).port
+
+  return {
+    port,
+    /** What to put where the server's address was; its path is kept. */
+    url: `http://127.0.0.1:${port}${far.pathname.replace(/\/$/, '')}`,
+    /** From now on; `times` requests that `on` picks. Of `nulls`, `shift` (0 to 2) says which third of the values. */
+    play(
+      mischief: Mischief,
+      more: Readonly<{ times?: number; shift?: number; on?: (asked: Asked) => boolean }> = {},
+    ): void {
+      const isOfAll = ['slow', 'extra', 'nulls', 'unknown'].includes(mischief)
+      const left = more.times ?? (isOfAll ? Number.POSITIVE_INFINITY : 2)
+      playing = { mischief, left, shift: more.shift ?? 0, on: more.on ?? (() => true) }
+      done = 0
+    },
+    rest(): void {
+      playing = null
+    },
+    /** How many requests were played with since `play`. */
+    done: () => done,
+    async close(): Promise<void> {
+      server.closeAllConnections()
+      await new Promise((closed) => server.close(closed))
+    },
+  }
+}
