@@ -4,7 +4,7 @@ import { z } from 'zod'
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { isAllowed, s3 } from './connection.ts'
-import { around, judge } from './fault.ts'
+import { around, createShape, judge } from './fault.ts'
 import { MAX_LINE_BYTES, NotGzip, readLines } from './lines.ts'
 import { ObjectChanged, open } from './objects.ts'
 
@@ -38,9 +38,13 @@ export const findMalformedJson = defineRead({
     const chosen = files.slice(0, maxFiles)
     const found: Found[] = []
     const bad = new Set<string>()
+    const documents: string[][] = []
+    const marked: string[] = []
     let lines = 0
     let faults = 0
     for (const file of chosen) {
+      const before = { lines, faults, shown: found.length }
+      const shape = createShape()
       const report = (line: string, column: string, reason: string, text: string | null) => {
         bad.add(file.key)
         faults += 1
@@ -51,12 +55,23 @@ export const findMalformedJson = defineRead({
         for await (const batch of readLines(body, ctx.signal)) {
           lines += batch.length
           for (const { number, bytes } of batch) {
+            if (bytes) shape.line(bytes, number)
             const fault = bytes
-              ? judge(bytes)
+              ? judge(bytes, number)
               : { at: 0, reason: `longer than ${MAX_LINE_BYTES / 1024 / 1024} MiB, not read` }
             if (fault === null || fault === 'blank') continue
             report(String(number), String(fault.at + 1), fault.reason, bytes && around(bytes, fault.at))
           }
+        }
+        const { mark, document } = shape.shape(faults - before.faults)
+        if (mark) marked.push(file.key)
+        if (document !== null) {
+          // Its lines are no records: none of them is a fault by itself.
+          found.length = before.shown
+          faults = before.faults
+          lines = before.lines
+          bad.delete(file.key)
+          documents.push([folder(file.key), file.key.slice(folder(file.key).length), document])
         }
       } catch (error) {
         if (!(error instanceof NotGzip || error instanceof ObjectChanged)) throw error
@@ -74,6 +89,18 @@ export const findMalformedJson = defineRead({
       })
     for (const f of found.filter((one) => one.text !== null).slice(0, MAX_TEXTS))
       blocks.push({ type: 'code', text: `${f.key} line ${f.line}, column ${f.column}: ${f.reason}\n${f.text}` })
+    if (documents.length > 0)
+      blocks.push({
+        type: 'table',
+        columns: ['Event', 'File', 'Is'],
+        rows: documents.slice(0, MAX_ROWS),
+        omitted: Math.max(0, documents.length - MAX_ROWS),
+      })
+    if (marked.length > 0)
+      blocks.push({
+        type: 'text',
+        text: `${count(marked.length, 'file')} ${marked.length === 1 ? 'begins' : 'begin'} with a byte order mark (U+FEFF): ${marked.slice(0, MAX_TEXTS).join(', ')}${marked.length > MAX_TEXTS ? ', …' : ''}. The first record is valid but for it: Spark, Hive and Athena pass over it, a JSON.parse of the line does not. Nothing is set aside for it; have the producer leave it out.`,
+      })
     const unread = files.length - chosen.length
     if (unread > 0 || more)
       blocks.push({
@@ -83,9 +110,11 @@ export const findMalformedJson = defineRead({
     const summary =
       chosen.length === 0
         ? `No .json.gz file under ${where}.`
-        : faults === 0
-          ? `Every one of ${lines} lines in ${count(chosen.length, 'file')} under ${where} is JSON.`
-          : `${count(faults, 'fault')} in ${bad.size} of ${count(chosen.length, 'file')} (${lines} lines) under ${where}.`
+        : faults === 0 && documents.length > 0
+          ? `${count(documents.length, 'file')} of ${chosen.length} under ${where} ${documents.length === 1 ? `is ${documents[0]![2]}` : 'are JSON documents, not JSON lines'}${lines > 0 ? `; every one of ${lines} lines in the others is JSON` : ''}.`
+          : faults === 0
+            ? `Every one of ${lines} lines in ${count(chosen.length, 'file')} under ${where} is JSON.`
+            : `${count(faults, 'fault')} in ${bad.size} of ${count(chosen.length, 'file')} (${lines} lines) under ${where}.${documents.length > 0 ? ` ${count(documents.length, 'file')} ${documents.length === 1 ? 'is a JSON document' : 'are JSON documents'}, not JSON lines.` : ''}`
     return { summary, blocks }
   },
 })

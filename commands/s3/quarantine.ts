@@ -62,6 +62,10 @@ export async function planQuarantine(wish: Wish, ctx: ReadContext): Promise<Plan
   const warnings: string[] = []
   if (!at.VersionId || at.VersionId === 'null')
     warnings.push(`The bucket keeps no versions: the copy at ${copyKey} is the only way back.`)
+  if (found.mark)
+    warnings.push(
+      'The file begins with a byte order mark (U+FEFF). The record behind it is valid but for it, and stays.',
+    )
   if (at.TagCount) warnings.push(`The ${at.TagCount} tags of the object stay on the copy only.`)
   return {
     summary: `Set ${found.bad.length} of ${judged} lines of ${name} aside (${percent(share)})`,

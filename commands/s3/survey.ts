@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Refused } from '../../src/domain/command.ts'
-import { around, type Fault, judge } from './fault.ts'
+import { around, createShape, type Fault, judge } from './fault.ts'
 import { isGzip, MAX_LINE_BYTES, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { open } from './objects.ts'
@@ -18,6 +18,8 @@ export type Survey = Readonly<{
   total: number
   blank: number
   bad: readonly BadLine[]
+  /** It begins with a byte order mark, which is no fault of its first line. */
+  mark: boolean
   /** Of everything, of what stays, and of the bad lines, each of these with a line feed. */
   contentSha: string
   keptSha: string
@@ -45,6 +47,9 @@ export async function survey(
   let badBytes = 0
   let total = 0
   let blank = 0
+  const seen = createShape()
+  // Only where JSON is what is asked for: a load's rejected lines may be of any format.
+  const document = () => (judged === judge ? seen.shape(bad.length).document : null)
   for await (const batch of readLines(await open(client, ref, signal), signal, !isGzip(ref.key)))
     for (const { number, bytes, ended } of batch) {
       if (!bytes)
@@ -52,6 +57,7 @@ export async function survey(
           `Line ${number} of ${ref.key} is longer than ${MAX_LINE_BYTES / 1024 / 1024} MiB and cannot be judged.`,
         )
       total += 1
+      seen.line(bytes, number)
       const fault = judged(bytes, number)
       const isBad = fault !== null && fault !== 'blank'
       if (fault === 'blank') blank += 1
@@ -68,17 +74,28 @@ export async function survey(
         reason: fault.reason,
         preview: around(bytes, fault.at, 40).split('\n')[0]!,
       })
-      if (bad.length > MAX_BAD_LINES || badBytes > MAX_BAD_BYTES)
+      if (bad.length > MAX_BAD_LINES || badBytes > MAX_BAD_BYTES) {
+        const is = document()
+        if (is) throw notLines(ref.key, is.replace(/, and it ends too early$/, ' so far'))
         throw new Refused(
           `${ref.key} has more than ${bad.length - 1} bad lines (${badBytes} bytes) by line ${number}: too many to set aside one by one. Have the producer write it again.`,
         )
+      }
     }
+  const is = document()
+  if (is) throw notLines(ref.key, is)
   return {
     total,
     blank,
     bad,
+    mark: seen.shape(0).mark,
     contentSha: content.digest('hex'),
     keptSha: kept.digest('hex'),
     badSha: removed.digest('hex'),
   }
 }
+
+const notLines = (key: string, document: string) =>
+  new Refused(
+    `${key} is ${document}: no line of it is a record, and nothing is set aside. Have the producer write one record a line.`,
+  )

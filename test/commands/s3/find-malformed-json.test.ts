@@ -82,6 +82,40 @@ describe('s3.find-malformed-json', () => {
     ])
   })
 
+  it('names a byte order mark at the beginning of a file, and takes the record behind it', async () => {
+    const lines = Array.from({ length: 30 }, (_, id) => `{"id":${id},"note":"ok"}`)
+    await s3.putLines('events/f/1.json.gz', [`\ufeff${lines[0]}`, ...lines.slice(1)])
+    const { summary, blocks } = await read({ prefix: 'events/f/' })
+    expect(summary).toBe('Every one of 30 lines in 1 file under s3://lake/events/f/ is JSON.')
+    expect(blocks[0]).toMatchObject({
+      text: expect.stringContaining('1 file begins with a byte order mark (U+FEFF): events/f/1.json.gz.'),
+    })
+    await s3.putLines('events/f/2.json.gz', ['{"id":0}', `\ufeff{"id":1}`])
+    expect((await read({ prefix: 'events/f/2' })).blocks[0]).toMatchObject({
+      rows: [['events/f/', '2.json.gz', '2', '1', 'begins with a byte order mark (U+FEFF)']],
+    })
+  })
+
+  it('calls one document over many lines that, and none of its lines a fault', async () => {
+    await s3.putLines('events/g/pretty.json.gz', [JSON.stringify([{ id: 0 }, { id: 1 }], null, 2)])
+    const alone = await read({ prefix: 'events/g/' })
+    expect(alone.summary).toBe(
+      '1 file of 1 under s3://lake/events/g/ is one JSON document over 8 lines, not JSON lines.',
+    )
+    expect(alone.blocks).toEqual([
+      {
+        type: 'table',
+        columns: ['Event', 'File', 'Is'],
+        rows: [['events/g/', 'pretty.json.gz', 'one JSON document over 8 lines, not JSON lines']],
+        omitted: 0,
+      },
+    ])
+    await s3.putLines('events/g/lines.json.gz', ['{"id":0}', '{"id":', '{"id":2}'])
+    expect((await read({ prefix: 'events/g/' })).summary).toBe(
+      '1 fault in 1 of 2 files (3 lines) under s3://lake/events/g/. 1 file is a JSON document, not JSON lines.',
+    )
+  })
+
   it('lists at most twenty faults, counts the others, and says which files it left out', async () => {
     await s3.putLines('events/d/1.json.gz', Array(30).fill('{'))
     await s3.putLines('events/d/2.json.gz', Array(30).fill('{'))

@@ -67,6 +67,35 @@ describe('s3.quarantine-records', () => {
     return lines
   }
 
+  it('sets nothing aside for a byte order mark, and keeps it where another line is bad', async () => {
+    const lines = good(30)
+    lines[0] = `\ufeff${lines[0]}`
+    await s3.putLines('events/mark/1.json.gz', lines)
+    await expect(plan('events/mark/1.json.gz')).rejects.toThrow('has no malformed line (30 lines read). Nothing to do.')
+    await s3.putLines('events/mark/2.json.gz', [...lines, '{"id":'])
+    const made = await plan('events/mark/2.json.gz')
+    expect(made.warnings.join()).toMatch(/begins with a byte order mark .* stays\./)
+    await quarantineRecords.run(made, world.run(made).ctx)
+    expect(gunzipSync(await s3.bytes('events/mark/2.json.gz')).toString()).toBe(`${lines.join('\n')}\n`)
+    expect((await quarantineRecords.verify(made, world.read())).map((check) => check.ok)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ])
+  })
+
+  it.each([
+    ['short', 2],
+    ['long', 2_000],
+  ])('refuses a %s document over many lines, whatever share is allowed', async (name, n) => {
+    const records = Array.from({ length: n }, (_, id) => ({ id }))
+    await s3.putLines(`events/pretty/${name}.json.gz`, [JSON.stringify(records, null, 2)])
+    await expect(plan(`events/pretty/${name}.json.gz`, { maxBadShare: 0.2 })).rejects.toThrow(
+      /JSON document over \d+ lines, not JSON lines.*: no line of it is a record, and nothing is set aside/,
+    )
+  })
+
   it('shows the object as it is, the exact lines, and every call it will make; twice the same', async () => {
     await broken('events/order/1.json.gz')
     const { ETag, ContentLength } = await s3.head('events/order/1.json.gz')
