@@ -57,8 +57,8 @@ export const cloudformation = defineConnection<Settings, Clients>({
   kind: 'cloudformation',
   settings: Settings,
   open: (settings, secret) => ({
-    reads: new CloudFormationClient(awsClient(settings, secret, 3)),
-    writes: new CloudFormationClient(awsClient(settings, secret, 1)),
+    reads: awsClient(CloudFormationClient, settings, secret, 3),
+    writes: awsClient(CloudFormationClient, settings, secret, 1),
   }),
   close: ({ reads, writes }) => {
     reads.destroy()

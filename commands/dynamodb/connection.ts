@@ -24,6 +24,6 @@ export type Settings = z.output<typeof Settings>
 export const dynamodb = defineConnection<Settings, DynamoDBClient>({
   kind: 'dynamodb',
   settings: Settings,
-  open: (settings, secret) => new DynamoDBClient(awsClient(settings, secret, 3)),
+  open: (settings, secret) => awsClient(DynamoDBClient, settings, secret, 3),
   close: (client) => client.destroy(),
 })

@@ -20,8 +20,8 @@ export const emr = defineConnection<Settings, EmrClients>({
   kind: 'emr',
   settings: Settings,
   open: (settings, secret) => ({
-    reads: new EMRClient(awsClient(settings, secret, 3)),
-    writes: new EMRClient(awsClient(settings, secret, 1)),
+    reads: awsClient(EMRClient, settings, secret, 3),
+    writes: awsClient(EMRClient, settings, secret, 1),
   }),
   close: ({ reads, writes }) => {
     reads.destroy()

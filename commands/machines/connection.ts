@@ -63,10 +63,10 @@ export const machines = defineConnection<Settings, Clients>({
     const { autoScalingEndpoint: endpoint, ...own } = settings
     const scaling = { ...own, ...(endpoint && { endpoint }) }
     return {
-      reads: new SSMClient(awsClient(own, secret, 3)),
-      writes: new SSMClient(awsClient(own, secret, 1)),
-      scalingReads: new AutoScalingClient(awsClient(scaling, secret, 3)),
-      scalingWrites: new AutoScalingClient(awsClient(scaling, secret, 1)),
+      reads: awsClient(SSMClient, own, secret, 3),
+      writes: awsClient(SSMClient, own, secret, 1),
+      scalingReads: awsClient(AutoScalingClient, scaling, secret, 3),
+      scalingWrites: awsClient(AutoScalingClient, scaling, secret, 1),
     }
   },
   close: (clients) => {

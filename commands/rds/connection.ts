@@ -34,8 +34,8 @@ export const rds = defineConnection<Settings, RdsClients>({
   kind: 'rds',
   settings: Settings,
   open: (settings, secret) => ({
-    reads: new RDSClient(awsClient(settings, secret, 3)),
-    writes: new RDSClient(awsClient(settings, secret, 1)),
+    reads: awsClient(RDSClient, settings, secret, 3),
+    writes: awsClient(RDSClient, settings, secret, 1),
   }),
   close: ({ reads, writes }) => {
     reads.destroy()

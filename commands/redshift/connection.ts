@@ -56,9 +56,9 @@ export const redshift = defineConnection<Settings, RedshiftClients>({
   kind: 'redshift',
   settings: Settings,
   open(settings, secret) {
-    const data = new RedshiftDataClient(awsClient(settings, secret, 3))
-    const reads = new RedshiftClient(awsClient(settings, secret, 3))
-    const writes = new RedshiftClient(awsClient(settings, secret, 1))
+    const data = awsClient(RedshiftDataClient, settings, secret, 3)
+    const reads = awsClient(RedshiftClient, settings, secret, 3)
+    const writes = awsClient(RedshiftClient, settings, secret, 1)
     let session: Promise<pg.Client> | undefined
     return {
       data,

@@ -33,15 +33,17 @@ type Settings = z.output<typeof Settings>
 export const s3 = defineConnection<Settings, S3Client>({
   kind: 's3',
   settings: Settings,
-  open: (settings, secret) =>
-    new S3Client({
-      ...awsClient(settings, secret, 3),
-      forcePathStyle: settings.forcePathStyle,
-      // Other servers than AWS often don't know the newer default checksums.
-      ...(settings.endpoint && {
-        requestChecksumCalculation: 'WHEN_REQUIRED',
-        responseChecksumValidation: 'WHEN_REQUIRED',
-      }),
+  open: (settings, secret, rights) =>
+    awsClient(S3Client, settings, secret, 3, {
+      rights,
+      config: {
+        forcePathStyle: settings.forcePathStyle,
+        // Other servers than AWS often don't know the newer default checksums.
+        ...(settings.endpoint && {
+          requestChecksumCalculation: 'WHEN_REQUIRED' as const,
+          responseChecksumValidation: 'WHEN_REQUIRED' as const,
+        }),
+      },
     }),
   close: (client) => client.destroy(),
 })

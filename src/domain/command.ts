@@ -42,10 +42,20 @@ export type ConnectionKind<Settings = unknown, Client = unknown> = Readonly<{
   kind: string
   /** A strict object; keys that name a secret end in `From` and hold the name of an environment variable. */
   settings: z.ZodType<Settings>
-  /** Opens a client. It is closed when the job that opened it ends. */
-  open(settings: Settings, secret: (environmentVariable: string) => string): Promise<Client> | Client
+  /**
+   * Opens a client. It is closed when the job that opened it ends. `rights` are all that it will be used for; a kind that can
+   * hand out a session with fewer rights than its own cuts it to them.
+   */
+  open(
+    settings: Settings,
+    secret: (environmentVariable: string) => string,
+    rights?: readonly Right[],
+  ): Promise<Client> | Client
   close(client: Client): Promise<void> | void
 }>
+
+/** What a plan does to what, in the words of the system: `s3:PutObject` on `arn:aws:s3:::lake/raw/1.json.gz`. */
+export type Right = Readonly<{ actions: readonly string[]; resources: readonly string[] }>
 
 export type Connected<Settings, Client> = Readonly<{
   name: string
@@ -56,8 +66,11 @@ export type Connected<Settings, Client> = Readonly<{
 
 /** What every call gets. `signal` aborts on cancel, on a deadline and on shutdown. */
 export type ReadContext = Readonly<{
-  /** Opens the named connection of the configuration. Throws Refused if there is none of that name and kind. */
-  connect<S, C>(kind: ConnectionKind<S, C>, name: string): Promise<Connected<S, C>>
+  /**
+   * Opens the named connection of the configuration, with no more than these rights if they are named and the kind can cut them.
+   * Throws Refused if there is none of that name and kind.
+   */
+  connect<S, C>(kind: ConnectionKind<S, C>, name: string, rights?: readonly Right[]): Promise<Connected<S, C>>
   signal: AbortSignal
   now(): Date
   /** When this was asked for. The same for a plan and for its making again before the run. */

@@ -1,4 +1,4 @@
-import { type ConnectionKind, type ReadContext, Refused } from '../domain/command.ts'
+import { type ConnectionKind, type ReadContext, Refused, type Right } from '../domain/command.ts'
 import type { Clock } from '../domain/ports.ts'
 
 /** A configured connection; `settings` has passed its kind's schema. */
@@ -16,7 +16,7 @@ export function createContext(deps: {
   const opened = new Map<string, { value: Promise<unknown>; close: () => Promise<void> }>()
   const environments = new Set<string>()
 
-  async function connect<S, C>(kind: ConnectionKind<S, C>, name: string) {
+  async function connect<S, C>(kind: ConnectionKind<S, C>, name: string, rights?: readonly Right[]) {
     const config = Object.hasOwn(deps.connections, name) ? deps.connections[name] : undefined
     if (!config) throw new Refused(`There is no connection named ${JSON.stringify(name)} in the configuration.`)
     if (config.kind !== kind.kind)
@@ -25,11 +25,12 @@ export function createContext(deps: {
       )
     environments.add(config.environment)
     const settings = config.settings as S
-    let entry = opened.get(name)
+    const key = JSON.stringify([name, rights])
+    let entry = opened.get(key)
     if (!entry) {
-      const value = Promise.resolve(kind.open(settings, deps.secret))
+      const value = Promise.resolve(kind.open(settings, deps.secret, rights))
       entry = { value, close: async () => kind.close(await value) }
-      opened.set(name, entry)
+      opened.set(key, entry)
     }
     return { name, environment: config.environment, settings, client: (await entry.value) as C }
   }

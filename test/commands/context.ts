@@ -1,4 +1,11 @@
-import type { ChangeCommand, Connected, ConnectionKind, ReadContext, RunContext } from '../../src/domain/command.ts'
+import type {
+  ChangeCommand,
+  Connected,
+  ConnectionKind,
+  ReadContext,
+  Right,
+  RunContext,
+} from '../../src/domain/command.ts'
 import { Refused } from '../../src/domain/command.ts'
 import { digest, Plan } from '../../src/domain/plan.ts'
 
@@ -37,15 +44,20 @@ export function createWorld(options: WorldOptions) {
     return value
   }
 
-  async function connect<S, C>(kind: ConnectionKind<S, C>, name: string): Promise<Connected<S, C>> {
+  async function connect<S, C>(
+    kind: ConnectionKind<S, C>,
+    name: string,
+    rights?: readonly Right[],
+  ): Promise<Connected<S, C>> {
     const found = Object.hasOwn(options.connections, name) ? options.connections[name] : undefined
     if (found?.kind !== kind.kind) throw new Refused(`There is no ${kind.kind} connection named "${name}".`)
-    const known = opened.get(name)
+    const key = JSON.stringify([name, rights])
+    const known = opened.get(key)
     if (known) return (await known.connected) as Connected<S, C>
     const settings = kind.settings.parse(found.settings)
-    const client = Promise.resolve(kind.open(settings, secret))
+    const client = Promise.resolve(kind.open(settings, secret, rights))
     const connected = client.then((c) => ({ name, environment: found.environment ?? 'test', settings, client: c }))
-    opened.set(name, { connected, close: async () => kind.close(await client) })
+    opened.set(key, { connected, close: async () => kind.close(await client) })
     return connected
   }
 

@@ -16,7 +16,7 @@ beforeAll(async () => {
   await once(server, 'listening')
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const keys = { accessKeyIdFrom: 'K', secretAccessKeyFrom: 'K' }
-  client = new EMRClient(awsClient({ region: 'us-east-1', endpoint, ...keys }, () => 'local', 1))
+  client = awsClient(EMRClient, { region: 'us-east-1', endpoint, ...keys }, () => 'local', 1)
 })
 afterAll(async () => {
   client.destroy()

@@ -1,0 +1,67 @@
+import { QueryFault, startQuery } from './query-server.ts'
+
+const GRANTED_SECONDS = 3_600
+const ROLE = /^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/
+
+/** STS with roles and the external ids that their trust policies ask for (null: none). Facts: facts.ts beside it. */
+export async function startSts(roles: Readonly<Record<string, string | null>>) {
+  const sessions = new Map<string, { role: string; policy: string | null; over: boolean }>()
+  let busy = 0
+  const server = await startQuery('sts', '2011-06-15', {
+    AssumeRole(form) {
+      if (busy > 0) {
+        busy -= 1
+        throw new QueryFault('Throttling', 'Rate exceeded')
+      }
+      const role = form.get('RoleArn') ?? ''
+      const name = form.get('RoleSessionName') ?? ''
+      const policy = form.get('Policy')
+      const seconds = Number(form.get('DurationSeconds') ?? GRANTED_SECONDS)
+      const wrong = (message: string) => new QueryFault('ValidationError', message)
+      if (!ROLE.test(role)) throw wrong(`${role} is invalid`)
+      if (!/^[\w+=,.@-]{2,64}$/.test(name)) throw wrong("Value at 'roleSessionName' failed to satisfy constraint")
+      if (!(seconds >= 900 && seconds <= 43_200)) throw wrong("Value at 'durationSeconds' failed to satisfy constraint")
+      if (policy !== null) {
+        if (policy.length > 2_048) throw wrong("Value at 'policy' failed to satisfy constraint: length <= 2048")
+        refuseMalformed(policy)
+      }
+      const wanted = Object.hasOwn(roles, role) ? roles[role] : undefined
+      if (wanted === undefined || (wanted !== null && wanted !== form.get('ExternalId')))
+        throw new QueryFault(
+          'AccessDenied',
+          `User: arn:aws:iam::111122223333:user/keyturn is not authorized to perform: sts:AssumeRole on resource: ${role}`,
+        )
+      const token = `session-${sessions.size + 1}`
+      sessions.set(token, { role, policy, over: false })
+      return {
+        Credentials: {
+          AccessKeyId: `ASIA${sessions.size}`,
+          SecretAccessKey: 'temporary',
+          SessionToken: token,
+          Expiration: new Date(Date.now() + seconds * 1_000).toISOString(),
+        },
+        AssumedRoleUser: { AssumedRoleId: `AROA:${name}`, Arn: `${role.replace(':role/', ':assumed-role/')}/${name}` },
+      }
+    },
+  })
+  return {
+    ...server,
+    sessions,
+    /** All sessions so far are over, whatever was said of their end. */
+    end() {
+      for (const session of sessions.values()) session.over = true
+    },
+    /** The next requests are throttled. */
+    throttle(times: number) {
+      busy = times
+    },
+  }
+}
+
+function refuseMalformed(policy: string): void {
+  try {
+    const { Version, Statement } = JSON.parse(policy) as { Version?: unknown; Statement?: unknown }
+    if (Version === '2012-10-17' && Array.isArray(Statement)) return
+  } catch {}
+  throw new QueryFault('MalformedPolicyDocument', 'The policy is not in the valid JSON format.')
+}
