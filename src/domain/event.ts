@@ -45,6 +45,8 @@ export const Happening = z.discriminatedUnion('type', [
   on('proposal.reminded', { proposal }),
   on('proposal.expired', { proposal }),
   on('undo.reminded', { step: z.string() }),
+  /** A person says that a change of the ladder is not needed here: the next one is offered. */
+  on('step.skipped', { step: z.string(), by }),
   on('proposal.withdrawn', { proposal, reason: z.string() }),
   /** Nothing ran: the world had moved (`subject` is the plan as it would be now), or the grant was not good. */
   on('run.voided', {

@@ -95,6 +95,8 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
       return change(incident, event.proposal, () => ({ reminded: true }))
     case 'undo.reminded':
       return { undoReminders: [...incident.undoReminders, { step: event.step, at }] }
+    case 'step.skipped':
+      return { skipped: { ...incident.skipped, [event.step]: { by: event.by, at } } }
     case 'proposal.expired':
       return change(incident, event.proposal, () => ({ status: 'expired', endedAt: at }))
     case 'proposal.withdrawn':
@@ -189,6 +191,7 @@ const blank = (id: string): Incident => ({
   alerts: {},
   truncated: 0,
   undoReminders: [],
+  skipped: {},
   evidence: {},
   proposals: [],
 })

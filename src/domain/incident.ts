@@ -101,6 +101,8 @@ export type Incident = {
   truncated: number
   /** When people were told that the change of this step is still to be undone. */
   undoReminders: { step: string; at: string }[]
+  /** Changes that a person said are not needed, by step. */
+  skipped: Record<string, { by: By; at: string }>
   evidence: Record<string, EvidenceRecord>
   proposals: Proposal[]
 }

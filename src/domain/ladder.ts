@@ -33,8 +33,8 @@ export function owedUndo(incident: Incident): { step: Step; change: Step; since:
 
 /**
  * The step that the ladder offers next: the first change that has no proposal, once every change before it has run,
- * was rejected by a person, or was refused by its guard. What must be undone is offered until it is, also when the alert
- * has resolved.
+ * was rejected by a person, was refused by its guard, or is not needed, as a person said. What must be undone is offered
+ * until it is, also when the alert has resolved.
  */
 export function nextRung(incident: Incident): Step | null {
   const owed = owedUndo(incident)?.step
@@ -44,6 +44,7 @@ export function nextRung(incident: Incident): Step | null {
       if (step.id === owed?.id && (!last || isOver(last))) return step
       if (!last) continue
     } else if (incident.resolvedAt !== null) continue
+    if (Object.hasOwn(incident.skipped, step.id) && (!last || isOver(last))) continue
     if (!last) return step
     // A freeze window is no answer: it ends, or is overridden.
     if (last.window !== null) return null
@@ -57,6 +58,18 @@ export function isSpare(incident: Incident, step: Step): boolean {
   const before = changeBefore(incident, step.id)
   const last = before && proposalsOf(incident, before.id).at(-1)
   return step.call?.rung === 'otherwise' && last !== undefined && isDone(last)
+}
+
+/**
+ * Whether a person may say that this change is not needed, so that the next one is offered: it is the ladder's next, and
+ * another one follows that does not undo it.
+ */
+export function isSkippable(incident: Incident, step: Step): boolean {
+  const changes = changesOf(incident)
+  const after = changes.slice(changes.findIndex((s) => s.id === step.id) + 1)
+  return (
+    step.call?.rung !== 'undoes' && nextRung(incident)?.id === step.id && after.some((s) => s.call?.rung !== 'undoes')
+  )
 }
 
 /** Whether an incident needs nobody's attention: resolved, nothing granted, running or in question, nothing to be undone. */

@@ -1,7 +1,7 @@
 import type { Alert } from './alert.ts'
 import type { Happening } from './event.ts'
 import { type Incident, isOver, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
-import { nextRung, owedUndo } from './ladder.ts'
+import { isSkippable, nextRung, owedUndo } from './ladder.ts'
 import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 
@@ -114,7 +114,8 @@ export function request(
   const mine = proposalsOf(incident, step.id)
   if (mine.some((p) => !isOver(p))) return allow()
   if (isClosed(incident, step)) return refuse('incident_resolved')
-  if (mine.length === 0 && nextRung(incident)?.id !== step.id) return refuse('not_offered_yet')
+  const isNext = nextRung(incident)?.id === step.id || Object.hasOwn(incident.skipped, step.id)
+  if (mine.length === 0 && !isNext) return refuse('not_offered_yet')
   return allow({
     type: 'proposal.requested',
     proposal: nextProposalId(incident),
@@ -123,6 +124,15 @@ export function request(
     by: intent.by,
     resumes: null,
   })
+}
+
+/** Somebody says that the ladder's next change is not needed here. Asking for it later is still possible. */
+export function skip(incident: Incident, intent: { step: string; by: { user: string; name: string } }): Ruling {
+  const step = stepOf(incident, intent.step)
+  if (!step) return refuse('no_such_step')
+  if (Object.hasOwn(incident.skipped, step.id)) return allow()
+  if (!isSkippable(incident, step)) return refuse('not_skippable')
+  return allow({ type: 'step.skipped', step: step.id, by: intent.by })
 }
 
 /** Somebody wants the plan without some of its parts: another one is made, which needs its own decision. */

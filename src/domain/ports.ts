@@ -127,6 +127,8 @@ export type Handlers = Readonly<{
     /** The freeze window to override. */
     override?: string
   }): Promise<{ ok: true } | { ok: false; reason: Reason; ask?: Field[]; errors?: Record<string, string> }>
+  /** Says that the next change of the ladder is not needed. */
+  skip(intent: { incident: string; step: string; person: Person }): Promise<Answer>
   /** Asks for an open plan without some of its parts. */
   narrow(intent: {
     incident: string

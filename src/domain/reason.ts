@@ -25,6 +25,7 @@ const SENTENCES = {
   not_offered_yet: 'The step before this one has not run yet.',
   not_open: 'This proposal is not waiting for a decision.',
   not_running: 'This run is not going on.',
+  not_skippable: 'This step cannot be left out now: it is not the next one, or nothing follows it.',
   not_unknown: 'The outcome of this run is not in question.',
   params_invalid: 'The parameters do not fit the command.',
   person_deactivated: 'Your account is deactivated.',

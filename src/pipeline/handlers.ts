@@ -1,6 +1,6 @@
 import { decide, type Keys, mayDecide, settle } from '../domain/decide.ts'
 import { type Incident, proposalOf, riskOf, slotValues, stepOf } from '../domain/incident.ts'
-import { narrow, request } from '../domain/notice.ts'
+import { narrow, request, skip } from '../domain/notice.ts'
 import { fill } from '../domain/playbook.ts'
 import { type Policy, refusePerson, requirement } from '../domain/policy.ts'
 import type { Bell, Clock, Handlers, Journal, Locks } from '../domain/ports.ts'
@@ -71,6 +71,13 @@ export function createHandlers(deps: {
       const result = await act(intent.incident, (i) =>
         request(i, { step: intent.step, params: intent.params, by, ...(override === undefined ? {} : { override }) }),
       )
+      return result.ok ? { ok: true } : result
+    },
+    async skip(intent) {
+      const no = refusePerson(intent.person)
+      if (no) return { ok: false, reason: no }
+      const by = { user: intent.person.user, name: intent.person.name }
+      const result = await act(intent.incident, (i) => skip(i, { step: intent.step, by }))
       return result.ok ? { ok: true } : result
     },
     async narrow(intent) {

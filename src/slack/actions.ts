@@ -8,6 +8,7 @@ export const ACTIONS = {
   reject: 'keyturn:reject',
   request: 'keyturn:request',
   override: 'keyturn:override',
+  skip: 'keyturn:skip',
   narrow: 'keyturn:narrow',
   cancel: 'keyturn:cancel',
   done: 'keyturn:settle_done',
@@ -32,6 +33,7 @@ export const CALLBACK_PATTERN = /^keyturn:/
 export type Press =
   | { kind: 'decide'; verdict: 'approve' | 'reject'; incident: string; proposal: string; digest: string }
   | { kind: 'request'; incident: string; step: string; override?: string }
+  | { kind: 'skip'; incident: string; step: string }
   | { kind: 'narrow'; incident: string; proposal: string; digest: string }
   | { kind: 'cancel'; incident: string; proposal: string }
   | { kind: 'settle'; choice: 'done' | 'resume' | 'abandon'; incident: string; proposal: string }
@@ -60,6 +62,8 @@ export function writePress(press: Press): { action_id: string; value: string } {
       return press.override === undefined
         ? button(ACTIONS.request, { i, s: press.step })
         : button(ACTIONS.override, { i, s: press.step, w: press.override })
+    case 'skip':
+      return button(ACTIONS.skip, { i, s: press.step })
     case 'narrow':
       return button(ACTIONS.narrow, { i, p: press.proposal, d: press.digest })
     case 'cancel':
@@ -86,6 +90,10 @@ export function readPress(actionId: string, value: string | undefined): Press | 
     case ACTIONS.override: {
       const v = parse(OnWindow)
       return v && { kind: 'request', incident: v.i, step: v.s, override: v.w }
+    }
+    case ACTIONS.skip: {
+      const v = parse(OnStep)
+      return v && { kind: 'skip', incident: v.i, step: v.s }
     }
     case ACTIONS.narrow: {
       const v = parse(OnDigest)

@@ -189,6 +189,13 @@ export function listen(
     return answer.ok ? ack() : refuse(click, ack, answer.reason)
   }
 
+  async function onSkip(press: Extract<Press, { kind: 'skip' }>, click: Click, ack: Ack): Promise<void> {
+    const looked = await people.lookUp(click.user)
+    if (!looked.ok) return refuse(click, ack, looked.reason)
+    const answer = await handlers.skip({ incident: press.incident, step: press.step, person: looked.person })
+    return answer.ok ? ack() : refuse(click, ack, answer.reason)
+  }
+
   async function onSettle(press: Extract<Press, { kind: 'settle' }>, click: Click, ack: Ack): Promise<void> {
     return ask(click, ack, async () => {
       const incident = await handlers.load(press.incident)
@@ -232,6 +239,8 @@ export function listen(
         return onRequest(press, click, ack)
       case 'narrow':
         return onNarrow(press, click, ack)
+      case 'skip':
+        return onSkip(press, click, ack)
       case 'cancel':
         return onCancel(press, click, ack)
       case 'settle':

@@ -83,6 +83,7 @@ export const ACTS = [
   'thaw',
   'override',
   'narrow',
+  'skip',
 ] as const
 type Act = (typeof ACTS)[number]
 
@@ -99,6 +100,7 @@ const FITTING: Readonly<Record<Act, readonly string[]>> = {
   thaw: ['open'],
   override: ['in window'],
   narrow: ['open', 'approved once'],
+  skip: ['none'],
 }
 
 export type Drawn = oracle.Scene &
@@ -224,7 +226,10 @@ export function draw(random: Random, states: readonly string[] | null): Drawn {
   const playbook: Playbook = {
     ...example,
     approvers: lists,
-    steps: example.steps.slice(0, 2).map((s) => (s.id === 'end' ? { ...s, call: { ...s.call!, risk } } : s)),
+    // Only what another change follows can be left out.
+    steps: example.steps
+      .slice(0, act === 'skip' ? 3 : 2)
+      .map((s) => (s.id === 'end' ? { ...s, call: { ...s.call!, risk } } : s)),
   }
   const subject = subjectOf({
     requestedBy: scene.requester,

@@ -31,7 +31,7 @@ const PLUGINS = ['createSources', 'createHealth', 'slack.plugin']
 it('every button and every form is in the matrix', () => {
   const forms: Record<keyof typeof CALLBACKS, readonly (typeof ACTS)[number][]> = {
     decide: ['approve', 'reject'],
-    params: ['request', 'override'],
+    params: ['request', 'override', 'skip'],
     narrow: ['narrow'],
     settle: ['done', 'resume', 'abandon'],
     freeze: ['freeze', 'thaw'],

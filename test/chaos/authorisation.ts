@@ -20,7 +20,7 @@ import { randomOf } from './scheduler.ts'
 import { Violation } from './violation.ts'
 
 const forms = (scene: Drawn): boolean =>
-  !['cancel', 'request', 'override'].includes(scene.act) && !(scene.act === 'approve' && scene.risk === 'low')
+  !['cancel', 'request', 'override', 'skip'].includes(scene.act) && !(scene.act === 'approve' && scene.risk === 'low')
 
 /** What must be in the journal afterwards, and whether the freeze must stand. */
 function expected(scene: Drawn): { events: string[]; frozen: boolean } {
@@ -43,6 +43,8 @@ function expected(scene: Drawn): { events: string[]; frozen: boolean } {
       return { events: oracle.override(scene, press), frozen }
     case 'narrow':
       return { events: press.account.is === 'silent' ? [] : oracle.narrow(scene, submit), frozen }
+    case 'skip':
+      return { events: oracle.skip(scene, press), frozen }
     case 'request':
       return { events: oracle.request(scene, press), frozen }
     default:
@@ -54,6 +56,7 @@ function pressOf({ act, digest: which }: Drawn, current: string): Press {
   const [incident, proposal] = [ID, 'p1']
   if (act === 'freeze' || act === 'thaw') return { kind: 'freeze', verb: act }
   if (act === 'request') return { kind: 'request', incident, step: 'end' }
+  if (act === 'skip') return { kind: 'skip', incident, step: 'end' }
   if (act === 'override')
     return { kind: 'request', incident, step: 'end', override: which === 'current' ? 'month end' : 'Sunday' }
   if (act === 'cancel') return { kind: 'cancel', incident, proposal }

@@ -120,6 +120,10 @@ export function request(scene: Scene, moment: Moment): string[] {
   return isMember(moment) && ended.includes(scene.state) ? ['proposal.requested'] : []
 }
 
+/** That a step is not needed changes nothing: anybody of the organisation may say so of the one that is offered next. */
+export const skip = (scene: Scene, moment: Moment): string[] =>
+  isMember(moment) && scene.state === 'none' ? ['step.skipped'] : []
+
 /** Asking for the plan without some of its parts is asking for a plan; the one that is open makes room for it. */
 export const narrow = (scene: Scene, moment: Moment): string[] => {
   const open = scene.state === 'open' || scene.state === 'approved once'

@@ -3,6 +3,7 @@ import { proposalOf } from '../../src/domain/incident.ts'
 import { isQuiet, isSpare, nextRung, owedUndo } from '../../src/domain/ladder.ts'
 import type { Playbook, RUNGS } from '../../src/domain/playbook.ts'
 import { ACTIONS } from '../../src/slack/actions.ts'
+import { playbookCard } from '../../src/slack/views/playbook.ts'
 import { proposalCard } from '../../src/slack/views/proposal.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
@@ -167,5 +168,64 @@ describe('a change that must be undone', () => {
     }
     expect(await l.run('p1')).toBe('failed')
     expect([owedUndo(await l.incident()), nextRung(await l.incident())]).toEqual([null, null])
+  })
+})
+
+describe('a change that is not needed', () => {
+  const LONG: Playbook = {
+    ...PLAYBOOK,
+    steps: PLAYBOOK.steps.flatMap((s) => (s.id === 'replace' ? [s, { ...s, id: 'rewire', title: '3. Rewire' }] : [s])),
+  }
+  const stranger = { ...ada, user: 'U0GUEST', guest: true }
+  async function begin() {
+    const w = await createBench(redis, {}, LONG)
+    const id = await w.open()
+    const skip = (step: string, person = ada) => w.handlers.skip({ incident: id, step, person })
+    const card = async () => JSON.stringify(playbookCard((await w.journal.load(id))!))
+    return { w, id, skip, card, incident: async () => (await w.journal.load(id))! }
+  }
+
+  it('is left out by a person, and the next one is offered; nothing has run', async () => {
+    const l = await begin()
+    expect(await l.skip('replace')).toEqual({ ok: false, reason: 'not_skippable' })
+    await l.w.decide(l.id, 'approve', 'p1', sam)
+    await l.w.runner('w1').run(l.id, 'p1')
+    expect(await l.card()).toContain(ACTIONS.skip)
+    expect(await l.skip('replace', stranger)).toEqual({ ok: false, reason: 'person_is_guest' })
+    expect(await l.skip('nothing')).toEqual({ ok: false, reason: 'no_such_step' })
+    expect(await l.skip('replace')).toEqual({ ok: true })
+    const after = await l.incident()
+    expect([nextRung(after)?.id, after.proposals.length]).toEqual(['rewire', 1])
+    expect(await l.card()).toMatch(/is not needed, said ada/)
+    // Nothing follows the last one.
+    expect(await l.card()).not.toContain(ACTIONS.skip)
+    expect(await l.skip('rewire')).toEqual({ ok: false, reason: 'not_skippable' })
+  })
+
+  it('can be asked for later all the same, and pressed twice it is left out once', async () => {
+    const l = await begin()
+    await l.w.decide(l.id, 'approve', 'p1', sam)
+    await l.w.runner('w1').run(l.id, 'p1')
+    expect([await l.skip('replace'), await l.skip('replace')]).toEqual([{ ok: true }, { ok: true }])
+    const entries = (await l.w.journal.entries(l.id)).filter((e) => e.event.type === 'step.skipped')
+    expect(entries).toHaveLength(1)
+    expect(await l.w.handlers.request({ incident: l.id, step: 'replace', params: {}, person: ada })).toEqual({
+      ok: true,
+    })
+  })
+
+  it('is never one that must be undone', async () => {
+    const undoing = LONG.steps.map((s) =>
+      s.id === 'replace' && s.call ? { ...s, call: { ...s.call, rung: 'undoes' as const } } : s,
+    )
+    const w = await createBench(redis, {}, { ...LONG, steps: undoing })
+    const id = await w.open()
+    await w.decide(id, 'approve', 'p1', sam)
+    await w.runner('w1').run(id, 'p1')
+    expect(nextRung((await w.journal.load(id))!)?.id).toBe('replace')
+    expect(await w.handlers.skip({ incident: id, step: 'replace', person: ada })).toEqual({
+      ok: false,
+      reason: 'not_skippable',
+    })
   })
 })

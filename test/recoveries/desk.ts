@@ -159,6 +159,11 @@ export async function createDesk(
       if (!answer.ok) throw new Error(JSON.stringify(answer))
       await work(id)
     },
+    /** On call, somebody says that the ladder's next step is not needed. */
+    async skip(id: string, step: string): Promise<void> {
+      const answer = await handlers.skip({ incident: id, step, person: ONA })
+      if (!answer.ok) throw new Error(JSON.stringify(answer))
+    },
     /** On call, somebody checks the boxes of what the open plan is to leave out. */
     async leaveOut(id: string, names: readonly string[]): Promise<void> {
       const open = (await incidentOf(id)).proposals.at(-1)!

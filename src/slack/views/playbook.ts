@@ -1,10 +1,10 @@
 import type { KnownBlock } from '@slack/types'
 import { isFreeze } from '../../domain/freeze.ts'
 import type { Incident } from '../../domain/incident.ts'
-import { isSpare, nextRung } from '../../domain/ladder.ts'
+import { isSkippable, isSpare, nextRung } from '../../domain/ladder.ts'
 import type { Drawn } from '../show.ts'
 import { cut, exact } from '../text.ts'
-import { actions, button, facts, header } from './blocks.ts'
+import { actions, button, facts, header, small } from './blocks.ts'
 
 /** Slack takes 12,000 characters of markdown, and some 13,000 of all text, in one message. */
 const PROSE = 9000
@@ -21,12 +21,21 @@ export function playbookCard(incident: Incident): Drawn[] {
   const on = (step: string) => ({ kind: 'request', incident: incident.id, step }) as const
   // What has been looked at has its button beside what was found.
   const looks = steps.filter((s) => s.call?.effect === 'read' && !Object.hasOwn(incident.evidence, s.id))
-  const buttons = [
-    ...(next ? [button(`Plan: ${next.title}`, on(next.id), 'primary')] : []),
-    ...looks.slice(0, 20).map((s) => button(`Look: ${s.title}`, on(s.id))),
-  ]
+  const skip = { kind: 'skip', incident: incident.id, step: next?.id ?? '' } as const
+  const rungs = next ? [button(`Plan: ${next.title}`, on(next.id), 'primary')] : []
+  if (next && isSkippable(incident, next)) rungs.push(button('Not needed', skip))
+  const buttons = looks.slice(0, 20).map((s) => button(`Look: ${s.title}`, on(s.id)))
   // A row each: Slack wants the action ids within one row to differ.
-  const blocks: KnownBlock[] = [{ type: 'markdown', text: text || '–' }, ...buttons.map((b) => actions(b))]
+  const skipped = steps.flatMap((s) => {
+    const said = Object.hasOwn(incident.skipped, s.id) ? incident.skipped[s.id] : undefined
+    return said ? [small(`“${cut(exact(s.title), 100)}” is not needed, said ${cut(exact(said.by.name), 60)}.`)] : []
+  })
+  const blocks: KnownBlock[] = [
+    { type: 'markdown', text: text || '–' },
+    ...skipped.slice(0, 5),
+    ...(rungs.length > 0 ? [actions(...rungs)] : []),
+    ...buttons.map((b) => actions(b)),
+  ]
   return [{ key: 'playbook', kind: 'message', thread: true, text: 'What the playbook says', blocks }]
 }
 
