@@ -51,7 +51,7 @@ export const cleanUp = defineChange({
       )
     // A fixed time: "older than" would be another set of files a minute later.
     const before = new Date(ctx.requestedAt.getTime() - olderThanHours * 3_600_000).toISOString()
-    const all = await chosen(client.reads, group, name, instances, ctx.signal)
+    const { picked: all, leftOut } = await chosen(client.reads, group, name, instances, ctx.signal)
     const old = await oldOn(
       connection,
       all.map((machine) => machine.id),
@@ -92,7 +92,7 @@ export const cleanUp = defineChange({
             ]
           : []),
       ]),
-      warnings: ['Deleted files do not come back.'],
+      warnings: ['Deleted files do not come back.', ...leftOut],
       data: {
         connection,
         folder,
@@ -109,24 +109,27 @@ export const cleanUp = defineChange({
 
   async run({ data }, ctx) {
     const { client, settings } = await ctx.connect(machines, data.connection)
-    const on = (one: One, step: string, script: readonly string[]) =>
-      perform(client, settings, { instance: one.instance, script, comment: commentOf(data, step) }, ctx.signal)
     for (const [index, one] of data.machines.entries()) {
+      const note = (text: string) => ctx.progress(index, data.machines.length, `${one.name}: ${text}`)
+      const on = (step: string, script: readonly string[]) => {
+        const order = { instance: one.instance, script, comment: commentOf(data, step) }
+        return perform(client, settings, order, ctx.signal, note)
+      }
       ctx.progress(index, data.machines.length, one.name)
       const clean = `clean:${one.instance}`
       await ctx.step(clean, async () => {
-        await on(one, clean, deleteScript(data.folder, data.before, one.hash))
+        await on(clean, deleteScript(data.folder, data.before, one.hash))
         return null
       })
       if (!data.unit) continue
       const again = `restart:${one.instance}`
       await ctx.step(again, async () => {
-        await on(one, again, [`${restart(data.unit)} || true`])
+        await on(again, [`${restart(data.unit)} || true`])
         return null
       })
       const rest = data.machines.length - index - 1
       const units = { connection: data.connection, units: [data.unit] }
-      await ctx.step(`back:${one.instance}`, () => waiting(ctx.signal, () => untilBack(units, one, rest, ctx)))
+      await ctx.step(`back:${one.instance}`, () => waiting(ctx.signal, () => untilBack(units, one, rest, ctx, note)))
     }
     const total = (of: 'files' | 'bytes') => data.machines.reduce((sum, one) => sum + one[of], 0)
     return `${total('files')} files (${mib(total('bytes'))}) were deleted on ${data.machines.map((one) => one.name).join(', ')}.`

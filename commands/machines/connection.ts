@@ -37,7 +37,8 @@ const Settings = z.strictObject({
   /** Like `endpoint`, for Auto Scaling. */
   autoScalingEndpoint: z.url().optional(),
   groups: z.record(Name, Group).default({}),
-  pollSeconds: z.number().positive().max(60).default(1),
+  /** How often a command or a group is looked at: all who ask share the account's rate. */
+  pollSeconds: z.number().positive().max(60).default(5),
   /** How long a unit may take to come back after its restart. */
   comeBackSeconds: z.number().positive().max(1_800).default(120),
   /** How long one command may run on a machine. */

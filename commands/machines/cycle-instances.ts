@@ -1,10 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { type Instance, TerminateInstanceInAutoScalingGroupCommand } from '@aws-sdk/client-auto-scaling'
 import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
-import { settled, waiting } from '../settle.ts'
+import { outliving, rest as pause, settled, waiting } from '../settle.ts'
 import { groupOf, machines } from './connection.ts'
 import { findGroup, isInService, refuseUnlessSteady, versionOf } from './group.ts'
 import { InstanceId, listOf } from './shell.ts'
@@ -190,8 +189,9 @@ async function untilReplaced(
 ): Promise<string> {
   const { settings } = await ctx.connect(machines, data.connection)
   const until = ctx.now().getTime() + settings.replaceMinutes * 60_000
+  const pace = { everySeconds: settings.pollSeconds, signal: ctx.signal, note }
   for (;;) {
-    const { leaving, state, up, desired } = await stateOf(data, instance, ctx)
+    const { leaving, state, up, desired } = await outliving(() => stateOf(data, instance, ctx), pace)
     const shown = `${up} of ${desired} machines are in service`
     if (leaving && up >= desired) return shown
     const untouched = rest > 0 ? `; ${rest} machines after it were not touched` : ''
@@ -200,6 +200,6 @@ async function untilReplaced(
         `${instance} (${state}) was not replaced within ${settings.replaceMinutes} minutes: ${shown}${untouched}`,
       )
     note(`${instance} is ${state}, ${shown}`)
-    await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+    await pause(settings.pollSeconds, ctx.signal)
   }
 }

@@ -4,12 +4,23 @@ import { type Group, groupOf, machines, type Settings } from './connection.ts'
 import { look, type Result } from './send.ts'
 
 /** A machine as Systems Manager knows it. */
-export type Machine = Readonly<{ id: string; name: string; online: boolean; platform: string; address: string }>
+export type Machine = Readonly<{
+  id: string
+  name: string
+  online: boolean
+  /** As Systems Manager says it: Online, ConnectionLost, or another word. */
+  ping: string
+  platform: string
+  address: string
+}>
 
 /** SendCommand takes at most 50 instances. */
 const MOST = 50
 
-/** Every machine of a group, by name. Refused when there are none, or more than one command reaches. */
+/**
+ * Every machine of a group, by name. Refused when there are none, or more than one command reaches. One that was terminated
+ * stays listed for a while, as ConnectionLost.
+ */
 export async function machinesOf(
   client: SSMClient,
   group: Group,
@@ -30,38 +41,52 @@ export async function machinesOf(
     throw new Refused(
       `Systems Manager knows no machine of the group "${name}" (tag ${group.tag.name}=${group.tag.value}).`,
     )
-  if (found.length > MOST)
-    throw new Refused(`The group "${name}" has ${found.length} machines; at most ${MOST} can be looked at in one go.`)
+  const online = found.filter((one) => one.PingStatus === 'Online').length
+  if (online > MOST)
+    throw new Refused(`The group "${name}" has ${online} machines; at most ${MOST} can be looked at in one go.`)
   return found
     .map((one) => ({
       id: one.InstanceId ?? '',
       name: one.ComputerName || one.Name || one.InstanceId || '',
       online: one.PingStatus === 'Online',
+      ping: one.PingStatus ?? 'unknown',
       platform: [one.PlatformName, one.PlatformVersion].filter(Boolean).join(' ') || 'unknown',
       address: one.IPAddress ?? 'unknown',
     }))
     .sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id))
 }
 
-/** The machines that a change is about: all of the group, or the named ones. Refused unless each is reachable. */
+/**
+ * The machines that a change is about: those of the group that are reached, or the named ones, and a warning for each that is
+ * left out. Refused when a named one is not reached, or none is.
+ */
 export async function chosen(
   client: SSMClient,
   group: Group,
   name: string,
   ids: readonly string[],
   signal: AbortSignal,
-): Promise<Machine[]> {
+): Promise<{ picked: Machine[]; leftOut: string[] }> {
   const all = await machinesOf(client, group, name, signal)
   const strange = ids.filter((id) => !all.some((one) => one.id === id))
   if (strange.length > 0) throw new Refused(`${strange.join(', ')} is no machine of the group "${name}".`)
-  const picked = all.filter((one) => ids.length === 0 || ids.includes(one.id))
-  const lost = picked.filter((one) => !one.online)
-  if (lost.length > 0)
+  const asked = all.filter((one) => ids.length === 0 || ids.includes(one.id))
+  const lost = asked.filter((one) => !one.online)
+  const picked = asked.filter((one) => one.online)
+  if (picked.length === 0 || (ids.length > 0 && lost.length > 0))
     throw new Refused(
-      `Systems Manager does not reach ${lost.map((one) => `${one.name} (${one.id})`).join(', ')}. Leave it out or cycle it.`,
+      `Systems Manager does not reach ${lost.map(described).join(', ')}. A full root disk stops its agent, too. Leave it out or cycle it.`,
     )
-  return picked
+  return {
+    picked,
+    leftOut: lost.map(
+      (one) =>
+        `${described(one)} is left out: it was terminated, or its agent is down (a full root disk stops it, too).`,
+    ),
+  }
 }
+
+const described = (one: Machine): string => `${one.name} (${one.id}, ${one.ping})`
 
 export type Answer = Readonly<{ machine: Machine; result: Result | null }>
 

@@ -18,15 +18,23 @@ export const listScript = ({ packageManager, python }: Manager): string[] => [
 
 const MOST_BYTES = 8 * 1024 * 1024
 
+function unpacked(out: string): string {
+  try {
+    return gunzipSync(Buffer.from(out.trim(), 'base64'), { maxOutputLength: MOST_BYTES }).toString('utf8')
+  } catch (error) {
+    throw new Error('gave a list of packages that cannot be read', { cause: error })
+  }
+}
+
 /** Version by package. Throws when the machine listed none: a machine without packages is a script that failed. */
 export function parsePackages(out: string): Map<string, string> {
-  const text = gunzipSync(Buffer.from(out.trim(), 'base64'), { maxOutputLength: MOST_BYTES }).toString('utf8')
+  const text = unpacked(out)
   const found = new Map<string, string>()
   for (const line of text.split('\n')) {
     const [name = '', version = ''] = line.split('\t')
     if (name && version) found.set(name.slice(0, 120), version.trim().slice(0, 120))
   }
-  if (found.size === 0) throw new Error('machines: the machine listed no packages; check packageManager and python')
+  if (found.size === 0) throw new Error('listed no packages: check packageManager and python of the group')
   return found
 }
 

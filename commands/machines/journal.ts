@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
+import { maskSecrets } from '../mask.ts'
 import { refuseUnlisted } from './connection.ts'
 import { ask } from './fleet.ts'
-import { outputOf } from './send.ts'
+import { saidOf } from './send.ts'
 import { quote, Unit } from './shell.ts'
 
 /** Systems Manager keeps the beginning of an output; the end is what matters here. */
@@ -33,13 +34,17 @@ export const machinesJournal = defineRead({
       },
       ctx,
     )
-    const reached = answers.filter((one) => one.result !== null).slice(0, SHOWN)
-    if (reached.length === 0) throw new Refused(`Systems Manager reaches no machine of the group "${name}".`)
+    const said = answers.map((one) => ({ machine: one.machine, ...saidOf(one.result) }))
+    const told = said.filter((one) => one.fault === null)
+    if (told.length === 0)
+      throw new Refused(`No machine of the group "${name}" answers: ${said[0]?.machine.name} ${said[0]?.fault}.`)
+    const silent = said.filter((one) => one.fault !== null).map((one) => `${one.machine.name} ${one.fault}`)
+    const rest = told.length > SHOWN ? `; those of ${told.length - SHOWN} more are not shown` : ''
     return {
-      summary: `The last ${lines} lines of ${unit} on ${reached.length} of ${answers.length} machines of ${name}.`,
-      blocks: reached.flatMap((one) => [
-        { type: 'text' as const, text: `${one.machine.name} (${one.machine.id})` },
-        { type: 'code' as const, text: outputOf(one.machine.name, one.result).trimEnd() || '-- No entries --' },
+      summary: `The last ${lines} lines of ${unit} on ${told.length} of ${answers.length} machines of ${name}${rest}.${silent.map((one) => ` ${one}.`).join('')}`,
+      blocks: told.slice(0, SHOWN).flatMap(({ machine, out }) => [
+        { type: 'text' as const, text: `${machine.name} (${machine.id})` },
+        { type: 'code' as const, text: maskSecrets(out.trimEnd()) || '-- No entries --' },
       ]),
     }
   },

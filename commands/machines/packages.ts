@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineRead, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { ask } from './fleet.ts'
 import { listScript, parsePackages } from './inventory.ts'
-import { outputOf } from './send.ts'
+import { saidOf } from './send.ts'
 
 const SHOWN = 60
 
@@ -36,7 +36,7 @@ export const machinesPackages = defineRead({
       .map((name) => [name, say(here, name), say(there, name)])
       .filter(([, a, b]) => a !== b || a?.includes(' machines)'))
     return {
-      summary: `${rows.length} of ${names.length} packages differ between ${group} (${here.environment}, ${here.machines} machines) and ${against} (${there.environment}, ${there.machines} machines).`,
+      summary: `${rows.length} of ${names.length} packages differ between ${group} (${here.environment}, ${here.machines} machines) and ${against} (${there.environment}, ${there.machines} machines).${[...here.silent, ...there.silent].map((one) => ` ${one}.`).join('')}`,
       blocks: [
         {
           type: 'table',
@@ -53,13 +53,22 @@ export const machinesPackages = defineRead({
 async function versionsOf(connection: string, name: string, ctx: ReadContext) {
   const { answers, environment } = await ask(connection, name, listScript, ctx)
   const versions = new Map<string, Map<string, number>>()
-  const reached = answers.filter((one) => one.result !== null)
-  if (reached.length === 0) throw new Refused(`Systems Manager reaches no machine of the group "${name}".`)
-  for (const one of reached)
-    for (const [pack, version] of parsePackages(outputOf(one.machine.name, one.result))) {
-      const counts = versions.get(pack) ?? new Map<string, number>()
-      counts.set(version, (counts.get(version) ?? 0) + 1)
-      versions.set(pack, counts)
+  const silent: string[] = []
+  let reached = 0
+  for (const { machine, result } of answers) {
+    const { out, fault } = saidOf(result)
+    try {
+      if (fault !== null) throw new Error(fault)
+      for (const [pack, version] of parsePackages(out)) {
+        const counts = versions.get(pack) ?? new Map<string, number>()
+        counts.set(version, (counts.get(version) ?? 0) + 1)
+        versions.set(pack, counts)
+      }
+      reached++
+    } catch (error) {
+      silent.push(`${machine.name} ${(error as Error).message}`)
     }
-  return { versions, machines: reached.length, environment }
+  }
+  if (reached === 0) throw new Refused(`No machine of the group "${name}" answers: ${silent[0]}.`)
+  return { versions, machines: reached, environment, silent }
 }

@@ -54,7 +54,7 @@ export const pinPackages = defineChange({
     if (twice) throw new Refused(`${twice.name} is named with two versions.`)
     const names = pins.map((pin) => pin.name)
     refuseUnlisted(names, group.packages, 'package', name)
-    const all = await chosen(client.reads, group, name, instances, ctx.signal)
+    const { picked: all, leftOut } = await chosen(client.reads, group, name, instances, ctx.signal)
     const installed = await installedOn(
       connection,
       name,
@@ -79,7 +79,7 @@ export const pinPackages = defineChange({
         title: `Install on ${machine.name}`,
         detail: `AWS-RunShellScript ${machine.id}: ${pinScript(group, pins).join('; ')}`,
       })),
-      warnings: ['Units go on with the old versions until they are restarted.'],
+      warnings: ['Units go on with the old versions until they are restarted.', ...leftOut],
       data: {
         connection,
         group: name,

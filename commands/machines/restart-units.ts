@@ -1,9 +1,8 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
-import { waiting } from '../settle.ts'
+import { rest as pause, waiting } from '../settle.ts'
 import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { commentOf, lastLines, perform, probeCommand } from './send.ts'
@@ -45,7 +44,7 @@ export const restartUnits = defineChange({
     refuseUnlisted(asked, group.units, 'unit', name)
     const units = group.units.filter((unit) => asked.length === 0 || asked.includes(unit))
     if (units.length === 0) throw new Refused(`The group "${name}" lists no units.`)
-    const picked = await chosen(client.reads, group, name, instances, ctx.signal)
+    const { picked, leftOut } = await chosen(client.reads, group, name, instances, ctx.signal)
     const ids = picked.map((machine) => machine.id)
     const states = await lookAt(connection, ids, units, ctx)
     const gone = states.flat().find((state) => state.load !== 'loaded')
@@ -71,7 +70,10 @@ export const restartUnits = defineChange({
           detail: `systemctl show, for at most ${settings.comeBackSeconds} s`,
         },
       ]),
-      warnings: picked.length === 1 ? ['There is one machine: what runs on it stops for the time of the restart.'] : [],
+      warnings: [
+        ...(picked.length === 1 ? ['There is one machine: what runs on it stops for the time of the restart.'] : []),
+        ...leftOut,
+      ],
       data: {
         connection,
         units,
@@ -84,11 +86,12 @@ export const restartUnits = defineChange({
   async run({ data }, ctx) {
     const back: string[] = []
     for (const [index, one] of data.machines.entries()) {
-      ctx.progress(index, data.machines.length, `${one.name}: restarting`)
+      const note = (text: string) => ctx.progress(index, data.machines.length, `${one.name}: ${text}`)
+      note('restarting')
       await ctx.step(`restart:${one.instance}`, () => restartOn(data, one, ctx))
       const rest = data.machines.length - index - 1
       const states = await ctx.step(`back:${one.instance}`, () =>
-        waiting(ctx.signal, () => untilBack(data, one, rest, ctx)),
+        waiting(ctx.signal, () => untilBack(data, one, rest, ctx, note)),
       )
       back.push(`${one.name}: ${states ?? 'back'}`)
       ctx.progress(index + 1, data.machines.length, back.at(-1))
@@ -137,7 +140,8 @@ async function restartOn(data: Data, one: One, ctx: RunContext): Promise<string>
   // A unit that does not come up is an end that is known: the command itself has done its work.
   const script = [`${restartLine(data.units)} 2>&1 || echo "exit code $?"`]
   const comment = commentOf(data, `restart:${one.instance}`)
-  const said = await perform(client, settings, { instance: one.instance, script, comment }, ctx.signal)
+  const note = (text: string) => ctx.progress(data.machines.indexOf(one), data.machines.length, `${one.name}: ${text}`)
+  const said = await perform(client, settings, { instance: one.instance, script, comment }, ctx.signal, note)
   return lastLines(said, 300)
 }
 
@@ -150,13 +154,14 @@ export async function untilBack(
   one: Pick<One, 'instance' | 'name'>,
   rest: number,
   ctx: RunContext,
+  note: (text: string) => void,
 ): Promise<string> {
   const { settings } = await ctx.connect(machines, data.connection)
   const until = ctx.now().getTime() + settings.comeBackSeconds * 1000
   let before = ''
   let inRow = 0
   for (;;) {
-    const [states = []] = await lookAt(data.connection, [one.instance], data.units, ctx)
+    const [states = []] = await lookAt(data.connection, [one.instance], data.units, ctx, note)
     const now = states.map((state) => state.invocation).join()
     inRow = !states.every(isUp) ? 0 : now === before ? inRow + 1 : 1
     before = now
@@ -165,6 +170,6 @@ export async function untilBack(
     const untouched = rest > 0 ? `; ${rest} machines after it were not touched` : ''
     if (ctx.now().getTime() > until)
       throw new Error(`${one.name} did not come back within ${settings.comeBackSeconds} s: ${shown}${untouched}`)
-    await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+    await pause(settings.pollSeconds, ctx.signal)
   }
 }

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import {
   CancelCommandCommand,
   GetCommandInvocationCommand,
@@ -8,9 +7,9 @@ import {
   SendCommandCommand,
   type SSMClient,
 } from '@aws-sdk/client-ssm'
-import { type Finding, Refused } from '../../src/domain/command.ts'
+import { type Finding, Refused, Unanswered } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
-import { settled } from '../settle.ts'
+import { outliving, type Pace, rest, settled } from '../settle.ts'
 import type { Clients, Settings } from './connection.ts'
 
 /** What a script left on one machine. `out` and `err` are untrusted. Systems Manager keeps 24,000 characters of `out`. */
@@ -20,21 +19,29 @@ export type Result = Readonly<{ status: string; code: number; out: string; err: 
 export const MOVED = 75
 
 const OVER = new Set(['Success', 'Cancelled', 'TimedOut', 'Failed'])
+const UNDER_WAY = new Set(['Pending', 'InProgress', 'Delayed', 'Cancelling'])
 /** How long Systems Manager tries to reach a machine, in seconds; no less is allowed. */
 const DELIVERY = 30
+/** What GetCommandInvocation keeps of an output, in characters: API reference, StandardOutputContent. */
+export const MOST_OUT = 24_000
+/** Looks for which a command may be unknown to Systems Manager, or in a state that is unknown here. */
+const STRANGE_LOOKS = 24
 
 type Order = Readonly<{ instances: readonly string[]; script: readonly string[]; comment: string }>
 
-/** Runs a script that only looks on machines, and waits for all of them. */
+/** Runs a script that only looks on machines, and waits for all of them; too many requests are outlived. */
 export async function look(
   { reads }: Clients,
   settings: Settings,
   order: Omit<Order, 'comment'>,
   signal: AbortSignal,
+  note?: (text: string) => void,
 ): Promise<Map<string, Result>> {
   const input = inputOf(settings, { ...order, comment: LOOKS })
-  const { Command } = await reads.send(new SendCommandCommand(input), { abortSignal: signal })
-  return untilOver(reads, settings, Command?.CommandId, order.instances, signal)
+  const pace = { everySeconds: settings.pollSeconds, signal, ...(note && { note }) }
+  // A second one of these does no harm.
+  const { Command } = await outliving(() => reads.send(new SendCommandCommand(input), { abortSignal: signal }), pace)
+  return untilOver(reads, pace, Command?.CommandId, order.instances)
 }
 
 const inputOf = (settings: Settings, { instances, script, comment }: Order) => ({
@@ -48,19 +55,24 @@ const inputOf = (settings: Settings, { instances, script, comment }: Order) => (
 /** Waits for a command on all its machines. An abort asks Systems Manager to stop it, too. */
 async function untilOver(
   client: SSMClient,
-  settings: Settings,
+  pace: Pace,
   id: string | undefined,
   instances: readonly string[],
-  signal: AbortSignal,
 ): Promise<Map<string, Result>> {
   if (!id) throw new Error('machines: Systems Manager gave no id for the command')
+  const { signal, everySeconds } = pace
   const results = new Map<string, Result>()
   try {
     for (const instance of instances) {
-      let seen = await invocation(client, id, instance, signal)
-      while (!OVER.has(seen?.Status ?? '')) {
-        await pause(settings.pollSeconds * 1000, undefined, { signal })
-        seen = await invocation(client, id, instance, signal)
+      const now = () => outliving(() => invocation(client, id, instance, signal), pace)
+      let seen = await now()
+      for (let strange = 0; !OVER.has(seen?.Status ?? ''); ) {
+        if (!UNDER_WAY.has(seen?.Status ?? '') && ++strange > STRANGE_LOOKS)
+          throw new Error(
+            `machines: Systems Manager says of the command ${id} on ${instance}: ${seen ? `unknown: ${seen.Status}` : 'there is none'}`,
+          )
+        await rest(everySeconds, signal)
+        seen = await now()
       }
       results.set(instance, {
         status: seen?.StatusDetails ?? seen?.Status ?? '',
@@ -104,13 +116,21 @@ export async function perform(
   settings: Settings,
   order: { instance: string; script: readonly string[]; comment: string },
   signal: AbortSignal,
+  note?: (text: string) => void,
 ): Promise<string> {
   const { instance, script, comment } = order
   const input = inputOf(settings, { instances: [instance], script, comment })
   const sent = await answered(`SendCommand ${instance}`, signal, () =>
     clients.writes.send(new SendCommandCommand(input), { abortSignal: signal }),
   )
-  const results = await untilOver(clients.reads, settings, sent.Command?.CommandId, [instance], signal)
+  const pace = { everySeconds: settings.pollSeconds, signal, ...(note && { note }) }
+  const results = await untilOver(clients.reads, pace, sent.Command?.CommandId, [instance]).catch((error: unknown) => {
+    if (signal.aborted) throw error
+    // It was taken, and may run still.
+    throw new Unanswered(`What became of the command on ${instance} is not known: ${(error as Error).message}`, {
+      cause: error,
+    })
+  })
   const { status, code, out, err } = results.get(instance)!
   if (status === 'Success') return out
   const said = lastLines(err, 300)
@@ -124,9 +144,19 @@ const LOOKS = 'keyturn looks'
 
 /** The output of a script that only looks; throws with what the machine said if it failed. */
 export function outputOf(machine: string, result: Result | null | undefined): string {
-  if (result?.status === 'Success') return result.out
+  const { out, fault } = saidOf(result)
+  if (fault !== null) throw new Error(`machines: ${machine} ${fault}`)
+  return out
+}
+
+/** What a script that only looks has said on one machine, or why it has said nothing, to be shown beside the others. */
+export function saidOf(result: Result | null | undefined): { out: string; fault: string | null } {
   const said = lastLines(result?.err ?? '', 300)
-  throw new Error(`machines: ${machine} ended with ${result?.status ?? 'no answer'}${said && `: ${said}`}`)
+  if (!result) return { out: '', fault: 'is not reached' }
+  if (result.status !== 'Success') return { out: '', fault: `ended with ${result.status}${said && `: ${said}`}` }
+  if (result.out.length >= MOST_OUT)
+    return { out: '', fault: `said more than the ${MOST_OUT} characters that Systems Manager keeps` }
+  return { out: result.out, fault: null }
 }
 
 /** One line of the end of what a machine said. */
@@ -147,7 +177,9 @@ export async function probeCommand(
 ): Promise<Finding & { over: boolean }> {
   const { instance, comment, since } = order
   const listed = async () => {
-    const query = { InstanceId: instance, Filters: [{ key: 'InvokedAfter' as const, value: since }] }
+    // In whole seconds, as in the examples of the API reference of CommandFilter.
+    const value = since.replace(/\.\d+Z$/, 'Z')
+    const query = { InstanceId: instance, Filters: [{ key: 'InvokedAfter' as const, value }] }
     for await (const page of paginateListCommands({ client: clients.reads }, query, { abortSignal: signal }))
       for (const command of page.Commands ?? []) if (command.Comment === comment) return command
     return null

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
+import { maskSecrets } from '../mask.ts'
 import { ask } from './fleet.ts'
-import { outputOf } from './send.ts'
+import { saidOf } from './send.ts'
 import { quote } from './shell.ts'
 
 /** Processes sampled on each machine. */
@@ -39,18 +40,17 @@ export const machinesStackSample = defineRead({
       },
       ctx,
     )
-    const found = answers
-      .filter((one) => one.result !== null)
-      .map((one) => ({ machine: one.machine, text: outputOf(one.machine.name, one.result).trim() }))
-      .filter((one) => one.text !== '')
+    const said = answers.map((one) => ({ machine: one.machine, ...saidOf(one.result) }))
+    const found = said.filter((one) => one.out.trim() !== '')
+    const silent = said.filter((one) => one.fault !== null).map((one) => ` ${one.machine.name} ${one.fault}.`)
     return {
       summary:
-        found.length === 0
+        (found.length === 0
           ? `No machine of ${name} that is reached runs a process with “${process}” in its command line.`
-          : `Processes with “${process}” run on ${found.map((one) => one.machine.name).join(', ')}.`,
-      blocks: found.slice(0, SHOWN).flatMap(({ machine, text }) => [
+          : `Processes with “${process}” run on ${found.map((one) => one.machine.name).join(', ')}.`) + silent.join(''),
+      blocks: found.slice(0, SHOWN).flatMap(({ machine, out }) => [
         { type: 'text' as const, text: `${machine.name} (${machine.id})` },
-        { type: 'code' as const, text },
+        { type: 'code' as const, text: maskSecrets(out.trim()) },
       ]),
     }
   },

@@ -24,8 +24,7 @@ export const showScript = (units: readonly string[]): string[] => [
 /** The states in the order asked for. Throws unless there is one for each unit. */
 export function parseUnits(units: readonly string[], out: string): UnitState[] {
   const blocks = out.trim().split(/\n\s*\n/)
-  if (blocks.length !== units.length)
-    throw new Error(`machines: systemctl showed ${blocks.length} of ${units.length} units`)
+  if (blocks.length !== units.length) throw new Error(`systemctl showed ${blocks.length} of ${units.length} units`)
   return blocks.map((block, i) => {
     const value = (name: string) => new RegExp(`^${name}=(.*)$`, 'm').exec(block)?.[1]?.trim().slice(0, 60) ?? ''
     return {
@@ -61,9 +60,10 @@ export async function lookAt(
   instances: readonly string[],
   units: readonly string[],
   ctx: ReadContext,
+  note?: (text: string) => void,
 ): Promise<UnitState[][]> {
   const { client, settings } = await ctx.connect(machines, connection)
   const order = { instances, script: showScript(units) }
-  const results = await look(client, settings, order, ctx.signal)
+  const results = await look(client, settings, order, ctx.signal, note)
   return instances.map((instance) => parseUnits(units, outputOf(instance, results.get(instance))))
 }

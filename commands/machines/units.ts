@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { ask } from './fleet.ts'
-import { outputOf } from './send.ts'
+import { saidOf } from './send.ts'
 import { described, isUp, parseUnits, showScript } from './unit-state.ts'
 
 /** Shows every listed unit of a group, machine by machine, those that are down first. */
@@ -23,15 +23,17 @@ export const machinesUnits = defineRead({
       },
       ctx,
     )
-    const lost = answers.filter((one) => one.result === null)
-    const states = answers
-      .filter((one) => one.result !== null)
-      .flatMap((one) =>
-        parseUnits(group.units, outputOf(one.machine.name, one.result)).map((state) => ({
-          machine: one.machine,
-          state,
-        })),
-      )
+    const said = answers.map(({ machine, result }) => {
+      const { out, fault } = saidOf(result)
+      if (fault !== null) return { machine, states: [], fault }
+      try {
+        return { machine, states: parseUnits(group.units, out), fault }
+      } catch (error) {
+        return { machine, states: [], fault: (error as Error).message }
+      }
+    })
+    const lost = said.filter((one) => one.fault !== null)
+    const states = said.flatMap(({ machine, states: own }) => own.map((state) => ({ machine, state })))
     const down = states.filter(({ state }) => !isUp(state))
     const rows = [...down, ...states.filter(({ state }) => isUp(state))].map(({ machine, state }) => [
       machine.name,
@@ -42,7 +44,8 @@ export const machinesUnits = defineRead({
       state.restarts || '0',
     ])
     const first = down[0] ? `; ${down[0].machine.name}: ${described(down[0].state)}` : ''
-    const unreached = lost.length > 0 ? ` Not reached: ${lost.map((one) => one.machine.name).join(', ')}.` : ''
+    const unknown = lost.map((one) => `${one.machine.name} ${one.fault}`).join('; ')
+    const unreached = lost.length > 0 ? ` Not known of ${lost.length} machines: ${unknown}.` : ''
     return {
       summary: `${down.length} of ${states.length} units of ${name} (${environment}) are down${first}.${unreached}`,
       blocks: [

@@ -7,9 +7,11 @@ export type Json = Record<string, unknown>
 /** What a handler throws: AWS's error code and message. */
 export class Fault extends Error {
   readonly code: string
-  constructor(code: string, message: string) {
+  readonly status: number
+  constructor(code: string, message: string, status = 400) {
     super(message)
     this.code = code
+    this.status = status
   }
 }
 
@@ -21,6 +23,7 @@ export async function startJson(
 ) {
   const calls: { action: string; input: Json }[] = []
   let lost: string | null = null
+  const refused: { action: string; fault: Fault; left: number }[] = []
   const server = createServer(async (request, reply) => {
     let body = ''
     for await (const chunk of request) body += chunk
@@ -34,6 +37,11 @@ export async function startJson(
       if (!handle) throw new Fault('UnknownOperationException', `${target}.${action}`)
       const input: Json = JSON.parse(body)
       calls.push({ action, input })
+      const refusal = refused.find((one) => one.left > 0 && one.action === action)
+      if (refusal) {
+        refusal.left--
+        throw refusal.fault
+      }
       const output = handle(input)
       if (lost === action) {
         lost = null
@@ -43,7 +51,7 @@ export async function startJson(
       send(200, output)
     } catch (error) {
       const fault = error instanceof Fault ? error : new Fault('InternalFailure', String(error))
-      send(error instanceof Fault ? 400 : 500, { __type: fault.code, message: fault.message })
+      send(error instanceof Fault ? fault.status : 500, { __type: fault.code, message: fault.message })
     }
   })
   server.listen(0, '127.0.0.1')
@@ -55,6 +63,10 @@ export async function startJson(
     /** The next request of this action is done, and its reply never comes. */
     lose(action: string) {
       lost = action
+    },
+    /** The next requests of this action are answered with this error; too many requests if none is named. */
+    refuse(action: string, times: number, fault = new Fault('ThrottlingException', 'Rate exceeded')) {
+      refused.push({ action, fault, left: times })
     },
     async close() {
       server.closeAllConnections()

@@ -12,7 +12,16 @@ const BIN = new URL('../../fixtures/machines/bin', import.meta.url).pathname
 const MOST_OUT = 24_000
 
 type Machine = { id: string; name: string; home: string; tags: Record<string, string>; online: boolean }
-type Invocation = { instance: string; status: string; details: string; code: number; out: string; err: string }
+type Invocation = {
+  instance: string
+  status: string
+  details: string
+  code: number
+  out: string
+  err: string
+  /** What the machine says instead. */
+  garble?: string
+}
 type Command = { id: string; comment: string; at: string; script: string; invocations: Invocation[]; asked: number }
 
 /**
@@ -56,8 +65,10 @@ export async function startFleet() {
         filters.every(({ Key, Values }) => Values.includes(machine.tags[Key.replace(/^tag:/, '')] ?? ''))
       const all = [...machines.values()].filter(fits)
       const from = Number(input.NextToken ?? 0)
+      const size = Number(input.MaxResults ?? 10)
+      if (!(size >= 5 && size <= 50)) throw new Fault('ValidationException', `MaxResults ${size}`)
       return {
-        // Small pages, so that whoever forgets the next one sees too few.
+        // Pages smaller than asked for, as the service may give them: whoever forgets the next one sees too few.
         InstanceInformationList: all.slice(from, from + 2).map((machine) => ({
           InstanceId: machine.id,
           PingStatus: machine.online ? 'Online' : 'ConnectionLost',
@@ -93,14 +104,16 @@ export async function startFleet() {
       for (const id of InstanceIds)
         if (!machines.get(id)?.online) throw new Fault('InvalidInstanceId', `Instances [[${id}]] not in a valid state`)
       const script = Parameters.commands!.join('\n')
-      const invocations = InstanceIds.map((instance) => ({
-        instance,
-        status: 'Pending',
-        details: 'Pending',
-        code: -1,
-        out: '',
-        err: '',
-      }))
+      const invocations = InstanceIds.map(
+        (instance): Invocation => ({
+          instance,
+          status: 'Pending',
+          details: 'Pending',
+          code: -1,
+          out: '',
+          err: '',
+        }),
+      )
       const command = {
         id: randomUUID(),
         comment: Comment,
@@ -124,13 +137,14 @@ export async function startFleet() {
         Status: found.status,
         StatusDetails: found.details,
         ResponseCode: found.code,
-        StandardOutputContent: found.out.slice(0, MOST_OUT),
+        StandardOutputContent: (found.garble ?? found.out).slice(0, MOST_OUT),
         StandardErrorContent: found.err.slice(0, 8_000),
       }
     },
     ListCommands(input) {
       const after = ((input.Filters ?? []) as { key: string; value: string }[]).find((f) => f.key === 'InvokedAfter')
-      if (after && !/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(after.value)) throw new Fault('InvalidFilterValue', after.value)
+      if (after && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/.test(after.value))
+        throw new Fault('InvalidFilterValue', after.value)
       const all = commands.filter(
         (one) => (!after || one.at > after.value) && one.invocations.some((inv) => inv.instance === input.InstanceId),
       )

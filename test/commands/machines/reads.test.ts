@@ -28,7 +28,7 @@ describe('what machines show', () => {
     m.fleet.machines.get(IDS[0])!.online = false
     const { summary, blocks } = await read(machinesUnits)
     expect(summary).toBe(
-      `1 of 4 units of airflow (test) are down; af-3: ${WORKER} is failed (failed). Not reached: af-1.`,
+      `1 of 4 units of airflow (test) are down; af-3: ${WORKER} is failed (failed). Not known of 1 machines: af-1 is not reached.`,
     )
     expect(blocks[0]).toMatchObject({ omitted: 0 })
     expect((blocks[0] as { rows: string[][] }).rows[0]).toEqual([
@@ -39,6 +39,28 @@ describe('what machines show', () => {
       '2026-01-05T09:00:00Z',
       '0',
     ])
+  })
+
+  it('shows the units of the others when one machine gives no sense, and takes no state that is unknown for an end', async () => {
+    m.fleet.state.before = (script) => {
+      if (script.includes('systemctl')) m.fleet.commands[0]!.invocations[1]!.garble = 'Failed to connect to bus\n'
+    }
+    expect((await read(machinesUnits)).summary).toBe(
+      '0 of 4 units of airflow (test) are down. Not known of 1 machines: af-2 systemctl showed 1 of 2 units.',
+    )
+    m.fleet.state.before = () => {
+      m.fleet.state.hold = true
+      m.fleet.commands[0]!.invocations[0]!.status = 'Hibernating'
+    }
+    await expect(read(machinesUnits)).rejects.toThrow(/on i-0a000001: unknown: Hibernating/)
+  })
+
+  it('masks what looks like a secret in a journal', async () => {
+    await m.fleet.journal(IDS[0], WORKER, ['conn postgresql://af:hunter2@db/af failed', 'AIRFLOW_FERNET_SECRET=abc'])
+    const { blocks } = await read(machinesJournal, { unit: WORKER })
+    expect((blocks[1] as { text: string }).text).toBe(
+      'conn postgresql://af:[secret]@db/af failed\nAIRFLOW_FERNET_SECRET=[secret]',
+    )
   })
 
   it('shows the end of a long journal of each machine', async () => {

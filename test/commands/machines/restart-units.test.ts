@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { restartUnits } from '../../../commands/machines/restart-units.ts'
 import { propose } from '../context.ts'
+import { Fault } from '../emr/json-server.ts'
 import { IDS, type Machines, SCHEDULER, startMachines, WORKER } from './world.ts'
 
 describe('machines.restart-units', () => {
@@ -133,7 +134,50 @@ describe('machines.restart-units', () => {
     expect(await refusal({ instances: 'i-0b000001' })).toContain('is no machine of the group')
     expect(await refusal({ group: 'staging' })).toContain('There is no unit airflow-scheduler.service')
     m.fleet.machines.get(IDS[1])!.online = false
-    expect(await refusal({})).toContain('does not reach af-2 (i-0a000002)')
+    expect(await refusal({ instances: IDS[1] })).toContain('does not reach af-2 (i-0a000002, ConnectionLost)')
+    for (const id of IDS) m.fleet.machines.get(id)!.online = false
+    expect(await refusal({})).toContain('does not reach af-1')
+  })
+
+  it('goes on when Systems Manager has too many requests five times in a row, and says so', async () => {
+    const shown = await plan()
+    m.fleet.state.before = (script) => {
+      if (script.includes('restart') && m.fleet.changes().length === 1) m.fleet.refuse('GetCommandInvocation', 5)
+    }
+    const { ctx, recording } = m.world.run(shown)
+    await restartUnits.run(shown, ctx)
+    expect(IDS.map((id) => m.fleet.starts(id, WORKER))).toEqual([2, 2, 2])
+    expect(recording.progress.map((one) => one.note)).toContain(
+      'af-1: the service does not answer now (ThrottlingException); it is asked again',
+    )
+  })
+
+  it('outlives a service that is away while a unit comes back, and sends no change twice', async () => {
+    const shown = await plan({ instances: IDS[0] })
+    m.fleet.state.before = (script) => {
+      if (script.includes('restart')) m.fleet.refuse('SendCommand', 3, new Fault('InternalServerError', 'away', 503))
+    }
+    await restartUnits.run(shown, m.world.run(shown).ctx)
+    expect(m.fleet.changes()).toHaveLength(1)
+    expect(m.fleet.starts(IDS[0], WORKER)).toBe(2)
+  })
+
+  it('cannot say what became of a command whose end nobody tells', async () => {
+    const shown = await plan({ instances: IDS[0] })
+    m.fleet.state.before = (script) => {
+      if (script.includes('restart'))
+        m.fleet.refuse('GetCommandInvocation', 1, new Fault('AccessDeniedException', 'no'))
+    }
+    await expect(restartUnits.run(shown, m.world.run(shown).ctx)).rejects.toMatchObject({ name: 'Unanswered' })
+  })
+
+  it('leaves out a machine that is not reached, says so, and restarts the others', async () => {
+    m.fleet.machines.get(IDS[1])!.online = false
+    const shown = await plan()
+    expect(shown.targets.map((target) => target.name)).toEqual(['af-1', 'af-3'])
+    expect(shown.warnings).toEqual([expect.stringContaining('af-2 (i-0a000002, ConnectionLost) is left out')])
+    await restartUnits.run(shown, m.world.run(shown).ctx)
+    expect(IDS.map((id) => m.fleet.starts(id, WORKER))).toEqual([2, 1, 2])
   })
 
   it('takes no text that a shell or Systems Manager could read as more than a name', async () => {
