@@ -9,7 +9,7 @@ const PATIENCE = 60_000
 
 /** What a block is marked with, whatever its words are. */
 const holds = (m: Shown, mark: string) => JSON.stringify(m.blocks ?? []).includes(mark)
-const SUCCESS = '"level":"success"'
+const SUCCESS = '"name":"white_check_mark"'
 
 type Modal = { id: string; hash: string; callback_id: string; submit?: unknown }
 type Shown = {

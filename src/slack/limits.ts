@@ -1,12 +1,30 @@
-import type { ActionsBlock, KnownBlock, TableBlock, TextObject } from '@slack/types'
+import type { ActionsBlock, HomeView, KnownBlock, ModalView, TableBlock, TextObject } from '@slack/types'
 import { cut } from './text.ts'
+
+/** Where blocks are shown. */
+export type Surface = 'message' | 'modal' | 'home'
+type BlockType = KnownBlock['type']
+
+const EVERYWHERE = ['actions', 'context', 'divider', 'header', 'image', 'rich_text', 'section'] as const
+
+/**
+ * The block types that we send to each surface: those whose page under https://docs.slack.dev/reference/block-kit/blocks names
+ * the surface (read 2026-11-28). A type whose surfaces could not be made sure of is sent nowhere.
+ */
+export const TAKES: Readonly<Record<Surface, ReadonlySet<BlockType>>> = {
+  message: new Set<BlockType>([...EVERYWHERE, 'markdown', 'plan', 'table']),
+  modal: new Set<BlockType>([...EVERYWHERE, 'alert', 'input']),
+  home: new Set<BlockType>(EVERYWHERE),
+}
+/** Blocks in all: https://docs.slack.dev/reference/block-kit/blocks. */
+const MOST: Readonly<Record<Surface, number>> = { message: 50, modal: 100, home: 100 }
 
 /**
  * Slack's limits of a message (https://docs.slack.dev/reference/block-kit/blocks, @slack/types 3.2). One text too long
  * costs the whole message, buttons included. The sum of all text is not documented; users measured 13,297 characters
  * less some 60 a block (slackapi/bolt-js#2509, #2867).
  */
-const LIMITS = { blocks: 50, text: 3000, fields: 10, field: 2000, header: 150, context: 10, cells: 20, rows: 100 }
+const LIMITS = { text: 3000, alert: 200, fields: 10, field: 2000, header: 150, context: 10, cells: 20, rows: 100 }
 /** Of a message's own text, which notifications show: https://docs.slack.dev/reference/methods/chat.postMessage. */
 export const TEXT = 4000
 const TABLE = 10_000
@@ -37,7 +55,7 @@ function fitBlock(block: KnownBlock): KnownBlock {
     case 'header':
       return { ...block, text: shorter(block.text, LIMITS.header) }
     case 'alert':
-      return { ...block, text: shorter(block.text, LIMITS.text) }
+      return { ...block, text: shorter(block.text, LIMITS.alert) }
     case 'section': {
       const text = block.text ? { text: shorter(block.text, LIMITS.text) } : {}
       const fields = block.fields
@@ -93,14 +111,24 @@ function texts(node: unknown): string[] {
   )
 }
 
+/** Why a surface does not take a block, as a block that it takes: its words as plain text. */
+function inWords(block: KnownBlock): KnownBlock[] {
+  const words = texts(block).join(' ').trim()
+  return words === '' ? [] : [{ type: 'section', text: { type: 'plain_text', text: cut(words, LIMITS.text) } }]
+}
+
+/** Each block within its limits, and those that the surface does not take as their words. */
+const fitting = (all: readonly KnownBlock[], surface: Surface): KnownBlock[] =>
+  all.flatMap((block) => (TAKES[surface].has(block.type) ? fitBlock(block) : inWords(block)))
+
 /**
- * Blocks that Slack takes: what is too much is cut, the longest first, and what cannot be cut is left out from the end.
- * Buttons always stay. What a person decides on is never near these limits: a longer plan goes along as a file.
+ * Blocks of a message that Slack takes: what is too much is cut, the longest first, and what cannot be cut is left out from
+ * the end. Buttons always stay. What a person decides on is never near these limits: a longer plan goes along as a file.
  */
 export function fitBlocks(all: readonly KnownBlock[]): KnownBlock[] {
   let tables = 0
-  let blocks = all.map(fitBlock).filter((b) => b.type !== 'table' || ++tables === 1)
-  while (blocks.length > LIMITS.blocks)
+  let blocks = fitting(all, 'message').filter((b) => b.type !== 'table' || ++tables === 1)
+  while (blocks.length > MOST.message)
     blocks.splice(
       blocks.findLastIndex((b) => !isActions(b)),
       1,
@@ -113,4 +141,10 @@ export function fitBlocks(all: readonly KnownBlock[]): KnownBlock[] {
     blocks = less ? blocks.with(heaviest.i, less) : blocks.toSpliced(heaviest.i, 1)
   }
   return blocks
+}
+
+/** A modal or Home tab that Slack takes: blocks that its surface has, each within its limits, and no more than fit. */
+export function fitView<V extends ModalView | HomeView>(view: V): V {
+  const surface = view.type === 'home' ? 'home' : 'modal'
+  return { ...view, blocks: fitting(view.blocks as KnownBlock[], surface).slice(0, MOST[surface]) }
 }

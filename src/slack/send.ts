@@ -12,7 +12,7 @@ import {
 } from '@slack/web-api'
 import type { Logger as Log } from 'pino'
 import type { Clock } from '../domain/ports.ts'
-import { fitBlocks, TEXT } from './limits.ts'
+import { fitBlocks, fitView, TEXT } from './limits.ts'
 import { cut } from './text.ts'
 
 /** Waits so many milliseconds; rejects when the signal aborts. */
@@ -282,15 +282,15 @@ export function createSend({
 
     /** Opens a modal within 3 s of the click; the value is the view's id. */
     open: (trigger: string, view: ModalView): Promise<Result<string>> =>
-      callPatiently('open', async () => (await web.views.open({ trigger_id: trigger, view })).view!.id!),
+      callPatiently('open', async () => (await web.views.open({ trigger_id: trigger, view: fitView(view) })).view!.id!),
 
     /** Puts another content into an open modal. */
     replace: (id: string, view: ModalView): Promise<Result<void>> =>
-      callPatiently('replace', async () => void (await web.views.update({ view_id: id, view }))),
+      callPatiently('replace', async () => void (await web.views.update({ view_id: id, view: fitView(view) }))),
 
     /** Draws a person's home tab. */
     publish: (user: string, view: HomeView): Promise<Result<void>> =>
-      call('publish', async () => void (await web.views.publish({ user_id: user, view }))),
+      call('publish', async () => void (await web.views.publish({ user_id: user, view: fitView(view) }))),
   }
 }
 export type Send = ReturnType<typeof createSend>

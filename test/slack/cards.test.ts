@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import type { KnownBlock } from '@slack/types'
@@ -7,7 +7,8 @@ import type { Happening } from '../../src/domain/event.ts'
 import { digest, type Subject } from '../../src/domain/plan.ts'
 import { refuseBlocks, refuseView } from '../../src/sandbox/slack/blocks.ts'
 import { pingsOf } from '../../src/sandbox/slack/pings.ts'
-import { fitBlocks } from '../../src/slack/limits.ts'
+import { BLOCKS_OF } from '../../src/sandbox/slack/surfaces.ts'
+import { fitBlocks, fitView, TAKES } from '../../src/slack/limits.ts'
 import { render } from '../../src/slack/render.ts'
 import type { Drawn } from '../../src/slack/show.ts'
 import { webUrl } from '../../src/slack/text.ts'
@@ -16,6 +17,16 @@ import { modals } from '../../src/slack/views/modals.ts'
 import { planText } from '../../src/slack/views/plan.ts'
 import { alertOf, context, ID, incidentOf, openWith, plan, STATES, subjectOf } from './cards.ts'
 
+const SIGNS = ['information_source', 'warning', 'red_circle', 'white_check_mark']
+const sign = (name: string) =>
+  expect.objectContaining({
+    elements: [
+      expect.objectContaining({
+        type: 'rich_text_quote',
+        elements: expect.arrayContaining([{ type: 'emoji', name }]),
+      }),
+    ],
+  })
 const GOLDEN = join(import.meta.dirname, '../fixtures/cards')
 const draw = (name: string) => render(incidentOf(...STATES[name]!), context)
 const blocksOf = (drawn: readonly Drawn[]) => drawn.flatMap((d) => (d.kind === 'message' ? [d.blocks ?? []] : []))
@@ -44,6 +55,16 @@ describe('a thread in every state', () => {
       expect(refuseBlocks(d.blocks ?? [])).toBeNull()
       expect(fitBlocks(d.blocks ?? [])).toEqual(d.blocks)
     }
+  })
+
+  it('holds no block that its surface does not take, by our list and by the one of the sandbox', () => {
+    const files = readdirSync(GOLDEN).map((file) => JSON.parse(readFileSync(join(GOLDEN, file), 'utf8')) as Drawn[])
+    const used = new Set(files.flatMap((drawn) => blocksOf(drawn).flatMap((blocks) => blocks.map((b) => b.type))))
+    expect(used.size).toBeGreaterThan(5)
+    expect([...used].filter((type) => !TAKES.message.has(type) || !BLOCKS_OF.message.includes(type))).toEqual([])
+    const surfaces = ['message', 'modal', 'home'] as const
+    for (const surface of surfaces)
+      expect([...TAKES[surface]].filter((type) => !BLOCKS_OF[surface].includes(type))).toEqual([])
   })
 
   it('has distinct keys, and the root first', () => {
@@ -138,8 +159,9 @@ describe('a thread in every state', () => {
     const unchecked = STATES.succeeded!.map((e) => (e.type === 'run.finished' ? { ...e, checks: [] } : e))
     const outcome = card(render(incidentOf(...unchecked), context), 'outcome:p1')
     expect(outcome).toMatchObject({
-      blocks: expect.arrayContaining([expect.objectContaining({ type: 'alert', level: 'warning' })]),
+      blocks: expect.arrayContaining([sign('warning')]),
     })
+    expect(JSON.stringify(outcome)).not.toContain('white_check_mark')
   })
 })
 
@@ -189,6 +211,8 @@ function live(drawn: Drawn): string[] {
     if (type === 'user') found.push(String(user_id))
     if (type === 'usergroup') found.push(String(usergroup_id))
     if (type === 'broadcast') found.push(String(range))
+    // The signs of our own notices are the only emoji.
+    if (type === 'emoji' && SIGNS.includes(String((node as { name?: string }).name))) return
     if (type === 'mrkdwn' || type === 'emoji' || type === 'channel') found.push(JSON.stringify(node))
     for (const value of Object.values(node)) walk(value)
   }
@@ -397,6 +421,28 @@ describe('blocks that are too much for Slack', () => {
     const fitted = fitBlocks([...Array.from({ length: 60 }, () => long), rich, table, table, go])
     expect(refuseBlocks(fitted)).toBeNull()
     expect(fitted.at(-1)).toEqual(go)
+  })
+})
+
+describe('a block that a surface does not take', () => {
+  const box: KnownBlock = { type: 'alert', level: 'warning', text: { type: 'plain_text', text: 'Mind the step' } }
+  const go: KnownBlock = {
+    type: 'actions',
+    elements: [{ type: 'button', action_id: 'a', text: { type: 'plain_text', text: 'Go' } }],
+  }
+  const words = { type: 'section', text: { type: 'plain_text', text: 'Mind the step' } }
+
+  it('is sent as its words to a message and to the Home tab', () => {
+    expect(fitBlocks([box, go])).toEqual([words, go])
+    expect(fitView({ type: 'home', blocks: [box, go] }).blocks).toEqual([words, go])
+  })
+
+  it('stays a box of at most 200 characters in a modal', () => {
+    const title = { type: 'plain_text', text: 'x' } as const
+    const long = { ...box, text: { type: 'plain_text', text: 'x'.repeat(300) } } as const
+    const fitted = fitView({ type: 'modal', title, blocks: [long, { type: 'markdown', text: 'Plain words' }] })
+    expect(refuseView(fitted)).toBeNull()
+    expect(fitted.blocks.map((b) => b.type)).toEqual(['alert', 'section'])
   })
 })
 

@@ -15,6 +15,7 @@ import {
   typed,
 } from './schema.ts'
 import type { Json } from './state.ts'
+import { BLOCKS_OF, checkElements, type Surface } from './surfaces.ts'
 
 /** What Slack answers to blocks or a view that it does not take. */
 export interface Refusal {
@@ -39,11 +40,11 @@ const mrkdwn = (max: number) => text(max, ['mrkdwn'], 0)
 
 /**
  * The limits of each block type, from https://docs.slack.dev/reference/block-kit/blocks and the notes in
- * @slack/types 3.2. A block with any field that is not named here is refused, as Slack does.
+ * @slack/types 3.2; surfaces.ts says which of them may stand where. A block with any field that is not named here is refused, as Slack does.
  */
 export const BLOCKS: Readonly<Record<string, Check>> = {
   actions: block({ elements: list(action, 25) }),
-  alert: block({ text: text(3000), level: { optional: choice('default', 'info', 'warning', 'error', 'success') } }),
+  alert: block({ text: text(200), level: { optional: choice('default', 'info', 'warning', 'error', 'success') } }),
   card: all(
     block({
       hero_image: { optional: nestedImage() },
@@ -139,8 +140,6 @@ export const BLOCKS: Readonly<Record<string, Check>> = {
 }
 
 const CHILDREN = 'actions context divider file header image input rich_text section table video'.split(' ')
-const MODAL = 'actions alert context divider header image input rich_text section video'.split(' ')
-const MESSAGE = Object.keys(BLOCKS)
 
 function nestedImage(): Check {
   return typed({ image: IMAGE })
@@ -217,7 +216,8 @@ function collect(run: (report: Report) => void): string[] {
  */
 export function refuseBlocks(blocks: readonly unknown[]): Refusal | null {
   const messages = collect((report) => {
-    list(typed(BLOCKS, MESSAGE), 50, 0)(blocks, '/blocks', report)
+    list(typed(BLOCKS, BLOCKS_OF.message), 50, 0)(blocks, '/blocks', report)
+    checkElements(blocks, 'message', '/blocks', report)
     checkUnique(blocks, '/blocks', report)
   })
   if (messages.length > 0) return { error: 'invalid_blocks', messages }
@@ -236,14 +236,14 @@ export function refuseBlocks(blocks: readonly unknown[]): Refusal | null {
 
 /** What Slack has against a view, or null: title and buttons 24 characters, 100 blocks, 250 kB in all. */
 export function refuseView(view: unknown): Refusal | null {
-  const common = {
-    blocks: list(typed(BLOCKS, MODAL), 100, 0),
+  const common = (surface: Surface) => ({
+    blocks: list(typed(BLOCKS, BLOCKS_OF[surface]), 100, 0),
     private_metadata: { optional: string(3000) },
     callback_id: { optional: string(255) },
     external_id: { optional: string(255) },
-  }
+  })
   const modal = record({
-    ...common,
+    ...common('modal'),
     title: plain(24),
     submit: { optional: plain(24) },
     close: { optional: plain(24) },
@@ -252,9 +252,10 @@ export function refuseView(view: unknown): Refusal | null {
     submit_disabled: flag,
   })
   const messages = collect((report) => {
-    typed({ modal, home: record(common) })(view, '/view', report)
+    typed({ modal, home: record(common('home')) })(view, '/view', report)
     const { type, blocks, submit } = (view ?? {}) as Json
     if (!Array.isArray(blocks)) return
+    checkElements(blocks, type === 'home' ? 'home' : 'modal', '/view/blocks', report)
     checkUnique(blocks, '/view/blocks', report)
     if (type === 'modal' && !submit && count(blocks, 'input') > 0) report('missing required field: submit', '/view')
   })

@@ -40,12 +40,31 @@ export const small = (...pieces: readonly Piece[]): RichTextBlock => lines(piece
 
 export const header = (text: string): HeaderBlock => ({ type: 'header', text: plain(text, 148) })
 
-/** A box that is seen first. */
-export const notice = (level: NonNullable<AlertBlock['level']>, text: string): AlertBlock => ({
-  type: 'alert',
-  level,
-  text: plain(text, 2900),
+/** How much something matters: a sign and, where the sentence does not say it itself, a word. */
+export type Level = 'info' | 'warning' | 'error' | 'success'
+const SIGN: Readonly<Record<Level, string>> = {
+  info: 'information_source',
+  warning: 'warning',
+  error: 'red_circle',
+  success: 'white_check_mark',
+}
+
+/** Lines that are seen first, in a message or the Home tab: behind a bar, after a sign. Only modals have boxes. */
+export const notice = (level: Level, text: string, ...rest: readonly Piece[]): RichTextBlock => ({
+  type: 'rich_text',
+  elements: [
+    {
+      type: 'rich_text_quote',
+      elements: [{ type: 'emoji', name: SIGN[level] }, literal(' '), bold(text, 2900), ...rest.map(element)],
+    },
+  ],
 })
+
+/** What the plan warns of: the word is said, and the sentence is not bold, since there may be several. */
+export const warning = (text: string): RichTextBlock => notice('warning', 'Warning:', ` ${cut(exact(text), 2900)}`)
+
+/** A box that is seen first, in a modal: https://docs.slack.dev/reference/block-kit/blocks/alert-block, 200 characters. */
+export const box = (level: Level, text: string): AlertBlock => ({ type: 'alert', level, text: plain(text, 200) })
 
 /** Foreign lines in a fixed-width font. */
 export const fixed = (text: string, max = 2400): RichTextBlock => ({

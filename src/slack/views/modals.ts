@@ -5,7 +5,7 @@ import type { Field } from '../../domain/playbook.ts'
 import { CALLBACKS, CHECK_BLOCK, type ModalState, paramBlock, REASON_BLOCK, VALUE, writeModal } from '../actions.ts'
 import type { Modals } from '../interactions.ts'
 import { cut, exact, literal, plain } from '../text.ts'
-import { bold, facts, fixed, lines, notice, said } from './blocks.ts'
+import { bold, box, facts, fixed, lines, said, warning } from './blocks.ts'
 
 const modal = (title: string, blocks: KnownBlock[], state?: ModalState, submit?: string): ModalView => ({
   type: 'modal',
@@ -59,11 +59,11 @@ export const modals: Modals = {
       approve ? 'Approve' : 'Reject',
       [
         approve
-          ? notice(p && riskOf(incident, p) === 'high' ? 'warning' : 'info', `This will run in ${environment}.`)
-          : notice('info', 'Nothing will run.'),
+          ? box(p && riskOf(incident, p) === 'high' ? 'warning' : 'info', `This will run in ${environment}.`)
+          : box('info', 'Nothing will run.'),
         lines([bold(p?.subject?.plan.summary ?? '')]),
         fixed([...names, ...more].join('\n')),
-        ...(approve ? warnings.slice(0, WARNINGS).map((w) => notice('warning', cut(w, 300))) : []),
+        ...(approve ? warnings.slice(0, WARNINGS).map((w) => warning(cut(w, 300))) : []),
         facts([
           ['Step', stepOf(incident, p?.step ?? '')?.title ?? ''],
           ['Command', literal(p?.subject?.command.id ?? '', { code: true })],
@@ -110,7 +110,7 @@ export const modals: Modals = {
       ? modal(
           'Freeze everything',
           [
-            notice('warning', 'Nothing starts any more, in no incident, and what runs is stopped.'),
+            box('warning', 'Nothing starts any more, in no incident, and what runs is stopped.'),
             said('A step under way may still land. Everybody sees the freeze, your name and the reason.'),
             reason('Why?'),
           ],

@@ -2,7 +2,7 @@ import type { KnownBlock, RichTextBlockElement } from '@slack/types'
 import type { Proposal } from '../../domain/incident.ts'
 import type { Subject } from '../../domain/plan.ts'
 import { count, cut, exact, literal } from '../text.ts'
-import { bold, facts, fixed, lines, notice, type Piece, said } from './blocks.ts'
+import { bold, facts, fixed, lines, type Piece, said, warning } from './blocks.ts'
 
 /** A plan within these is on the card whole; a longer one is summed up there, and goes along whole as a file. */
 const WHOLE = { targets: 12, steps: 12, warnings: 6, characters: 3000, line: 600 }
@@ -82,7 +82,7 @@ export function planBlocks(p: Proposal): KnownBlock[] {
       ...params.map(([k, v]) => [k, literal(cut(exact(value(v)), max), { code: true })] as const),
     ]),
     ...(long ? glance(subject) : [...targets(subject), steps(subject)]),
-    ...plan.warnings.slice(0, WHOLE.warnings).map((w) => notice('warning', cut(w, long ? 300 : WHOLE.line))),
+    ...plan.warnings.slice(0, WHOLE.warnings).map((w) => warning(cut(w, long ? 300 : WHOLE.line))),
     ...resumes,
   ]
 }

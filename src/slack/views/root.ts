@@ -1,11 +1,11 @@
-import type { AlertBlock, KnownBlock } from '@slack/types'
+import type { KnownBlock } from '@slack/types'
 import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
 import { type Incident, type Proposal, proposalsOf, stepOf } from '../../domain/incident.ts'
 import { changesOf, nextRung, owedUndo } from '../../domain/ladder.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
 import { cut, fallback, link, moment, webUrl } from '../text.ts'
-import { bold, facts, header, lines, mono, notice, type Piece, said, small } from './blocks.ts'
+import { bold, facts, header, type Level, lines, mono, notice, type Piece, said, small } from './blocks.ts'
 
 /** A freeze has a thread of its own. */
 function freezeStatus(incident: Incident): Status {
@@ -17,7 +17,7 @@ function freezeStatus(incident: Incident): Status {
 /** Ends of a proposal that say nothing about whether its step is the right one. */
 const UNANSWERED: readonly Proposal['status'][] = ['withdrawn', 'expired', 'plan_failed']
 
-type Status = { words: string; level: NonNullable<AlertBlock['level']>; next: string }
+type Status = { words: string; level: Level; next: string }
 
 /** In words, how an incident stands, and what it waits for. */
 export function status(incident: Incident): Status {

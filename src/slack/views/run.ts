@@ -1,11 +1,11 @@
-import type { AlertBlock, KnownBlock, PlanBlock, TaskCardBlock } from '@slack/types'
+import type { KnownBlock, PlanBlock, TaskCardBlock } from '@slack/types'
 import { type Incident, landedSteps, type Proposal, type Run, stepOf } from '../../domain/incident.ts'
 import { isSpare, nextRung } from '../../domain/ladder.ts'
 import type { Subject } from '../../domain/plan.ts'
 import type { Progress } from '../../domain/ports.ts'
 import type { Drawn } from '../show.ts'
 import { clean, count, cut, fallback, line, literal, moment, span, user } from '../text.ts'
-import { actions, bold, button, fixed, lines, mono, notice, type Piece, said, small } from './blocks.ts'
+import { actions, bold, button, fixed, type Level, lines, mono, notice, type Piece, said, small } from './blocks.ts'
 import { STATUS } from './proposal.ts'
 
 /** Slack takes 50 tasks in one plan; of a longer run a window is shown, with what is before and after it counted. */
@@ -82,7 +82,7 @@ function tasks(p: Proposal, run: Run, { plan, environment }: Subject, progress: 
   }
 }
 
-const LEVEL: Partial<Record<Proposal['status'], NonNullable<AlertBlock['level']>>> = {
+const LEVEL: Partial<Record<Proposal['status'], Level>> = {
   succeeded: 'success',
   cancelled: 'warning',
   settled: 'info',

@@ -1,4 +1,4 @@
-import type { Block, KnownBlock } from '@slack/types'
+import type { Block, KnownBlock, RichTextBlock, RichTextElement } from '@slack/types'
 
 const mrkdwn = (text: string) => ({ type: 'mrkdwn' as const, text })
 const plain = (text: string) => ({ type: 'plain_text' as const, text })
@@ -6,12 +6,26 @@ const rich = (text: string) => ({
   type: 'rich_text' as const,
   elements: [{ type: 'rich_text_section' as const, elements: [{ type: 'text' as const, text }] }],
 })
+/** What a message has instead of a box: a bar, a sign and a bold word. */
+const notice = (name: string, word: string, ...rest: (string | RichTextElement)[]): RichTextBlock => ({
+  type: 'rich_text',
+  elements: [
+    {
+      type: 'rich_text_quote',
+      elements: [
+        { type: 'emoji', name },
+        { type: 'text', text: ` ${word}`, style: { bold: true } },
+        ...rest.map((one): RichTextElement => (typeof one === 'string' ? { type: 'text', text: one } : one)),
+      ],
+    },
+  ],
+})
 const raw = (text: string) => ({ type: 'raw_text' as const, text })
 
 /** The root message of an incident: the state at a glance. */
 export const ROOT: KnownBlock[] = [
   { type: 'header', text: plain('Orders database: sessions blocked for 4 minutes') },
-  { type: 'alert', level: 'error', text: mrkdwn('*Firing* · severity *critical* · `PostgresBlockedSessions`') },
+  notice('red_circle', 'Firing', ' · severity critical · PostgresBlockedSessions'),
   {
     type: 'section',
     fields: [
@@ -95,9 +109,8 @@ export const RUN: (KnownBlock | Block)[] = [
 
 /** The end of it. */
 export const OUTCOME: KnownBlock[] = [
-  {
-    type: 'alert',
-    level: 'success',
-    text: mrkdwn('*Succeeded.* No session is blocked any more. Approved by <@U0000000ADA>.'),
-  },
+  notice('white_check_mark', 'Succeeded.', ' No session is blocked any more. Approved by ', {
+    type: 'user',
+    user_id: 'U0000000ADA',
+  }),
 ]

@@ -90,7 +90,9 @@ describe('the page', () => {
     for (const text of ['etl_writer', 'UPDATE orders SET', 'sha256:9f2c41d0', 'Terminate pid 48121', '@data-oncall'])
       expect(said).toContain(text)
     expect(await thread.locator('.unknown').count()).toBe(0)
-    expect(await thread.locator('.alert-box.success').count()).toBe(1)
+    expect(
+      await thread.locator('blockquote, [class*=quote]').filter({ hasText: 'Succeeded.' }).count(),
+    ).toBeGreaterThan(0)
     expect(await thread.locator('[class*=status_in_progress]').count()).toBe(1)
     expect(await thread.getByRole('link', { name: 'Playbook' }).getAttribute('rel')).toContain('noopener')
     expect(errors).toEqual([])
@@ -274,7 +276,10 @@ describe('hostile text', () => {
       { type: 'section', text: plain(RAW) },
       { type: 'header', text: plain(RAW) },
       { type: 'context', elements: [plain(RAW), verbatim(ATTACK)] },
-      { type: 'alert', level: 'info', text: plain(RAW) },
+      {
+        type: 'rich_text',
+        elements: [{ type: 'rich_text_quote', elements: [{ type: 'text', text: RAW }] }],
+      },
       {
         type: 'markdown',
         text: '[x](javascript:window.hit=7) <img src=x onerror="window.hit=8"> <script>hit=9</script>',

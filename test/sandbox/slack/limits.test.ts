@@ -98,7 +98,6 @@ describe('the limit of', () => {
       { type: 'table', rows: [many(21, () => cell)] },
       '/blocks/0/rows/0',
     ],
-    ['an alert level', alert({ level: 'error' }), alert({ level: 'fatal' }), '/blocks/0/level'],
     ['a task status', task({ details: rich }), task({ status: 'running' }), '/blocks/0/status'],
     [
       'a plan',
@@ -121,6 +120,13 @@ describe('the limit of', () => {
     const refused = refuseBlocks([beyond])
     expect(refused?.error).toBe('invalid_blocks')
     expect(refused?.messages.join('\n')).toContain(pointer)
+  })
+
+  it('a box is a level of five and 200 characters, in a modal', () => {
+    const modal = (block: object) => refuseView({ type: 'modal', title: plain(5), blocks: [block] })
+    expect(modal(alert({ level: 'error', text: mrkdwn(200) }))).toBeNull()
+    expect(modal(alert({ level: 'fatal' }))?.messages.join()).toContain('/view/blocks/0/level')
+    expect(modal(alert({ text: mrkdwn(201) }))?.messages.join()).toContain('must be less than 201 characters')
   })
 
   it('a message is 50 blocks, one table, 12,000 characters of markdown and distinct ids', () => {
@@ -153,6 +159,38 @@ describe('the limit of', () => {
     expect(refuseView(modal({ blocks: [input] }))?.messages[0]).toContain('missing required field: submit')
     expect(refuseView(modal({ blocks: [input], submit: plain(24) }))).toBeNull()
     expect(refuseView({ type: 'home', blocks: [{ type: 'divider' }] })).toBeNull()
+  })
+})
+
+describe('each surface takes its own blocks:', () => {
+  const input = (type: string) => ({ type: 'input', label: plain(5), element: { type, action_id: 'a' } })
+  const table = { type: 'table', rows: [[cell]] }
+  const plan = { type: 'plan', title: 'x', tasks: [task()] }
+  const markdown = { type: 'markdown', text: 'x' }
+  const card = { type: 'card', body: mrkdwn(5) }
+  const when = actions({ type: 'datetimepicker', action_id: 'w' })
+  it.each<[string, object, boolean, boolean, boolean]>([
+    ['alert', alert(), false, true, false],
+    ['plan', plan, true, false, false],
+    ['task_card', task(), true, false, false],
+    ['table', table, true, false, false],
+    ['markdown', markdown, true, false, false],
+    ['card', card, true, false, true],
+    ['container', container(1), true, false, true],
+    ['file', { type: 'file', source: 'remote', external_id: 'x' }, false, false, false],
+    ['rich_text', rich, true, true, true],
+    ['header', { type: 'header', text: plain(5) }, true, true, true],
+    ['an input', input('plain_text_input'), true, true, true],
+    ['an input of a file', input('file_input'), false, true, false],
+    ['an input of an address', input('email_text_input'), false, true, false],
+    ['a picker of a moment', when, true, true, false],
+  ])('%s', (_, block, message, modal, home) => {
+    const takes = [
+      refuseBlocks([block]),
+      refuseView({ type: 'modal', title: plain(5), submit: plain(5), blocks: [block] }),
+      refuseView({ type: 'home', blocks: [block] }),
+    ].map((refused) => refused === null)
+    expect(takes).toEqual([message, modal, home])
   })
 })
 
