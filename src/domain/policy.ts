@@ -3,6 +3,7 @@ import { z } from 'zod'
 import type { Risk } from './command.ts'
 import type { Reason } from './reason.ts'
 import { FreezeWindow } from './window.ts'
+import { instantOf, isTimeZone, wallOf } from './zone.ts'
 
 /** Whether this is an Ed25519 public key: SPKI in base64. */
 function isEd25519(base64: string): boolean {
@@ -26,11 +27,15 @@ export const ApproverList = z.strictObject({
 })
 export type ApproverList = z.infer<typeof ApproverList>
 
-/** A rotation: each user in turn has a shift, the first one from `start`. */
+/**
+ * A rotation: each user in turn has a shift, the first one from `start`. With a `timeZone` the hand-over stays at the same time
+ * of day when the clocks change; without one every shift has the same length.
+ */
 export const Rotation = z.strictObject({
   users: userIds.pipe(z.array(z.string()).min(1)),
   start: z.iso.datetime({ offset: true }),
   shiftHours: z.number().positive().default(168),
+  timeZone: z.string().refine(isTimeZone, 'is not an IANA time zone such as Europe/Paris').optional(),
 })
 export type Rotation = z.infer<typeof Rotation>
 
@@ -97,8 +102,22 @@ export function humanOf(policy: Policy, user: string): string {
 
 /** Who of a rotation has the shift at a time (milliseconds); null before its start. */
 export function onDuty(rotation: Rotation, now: number): string | null {
-  const shift = Math.floor((now - Date.parse(rotation.start)) / (rotation.shiftHours * 3_600_000))
+  const shift = shiftAt(rotation, now)
   return shift < 0 ? null : (rotation.users[shift % rotation.users.length] ?? null)
+}
+
+/** The number of the shift at a time, negative before the start. */
+function shiftAt({ start, shiftHours, timeZone }: Rotation, now: number): number {
+  const length = shiftHours * 3_600_000
+  const first = Date.parse(start)
+  if (timeZone === undefined) return Math.floor((now - first) / length)
+  const wall = wallOf(timeZone, first)
+  const begins = (shift: number) => instantOf(timeZone, wall + shift * length)
+  let shift = Math.floor((wallOf(timeZone, now) - wall) / length)
+  // Where the clocks are put back, what they show is no order: the hand-overs themselves are.
+  while (begins(shift) > now) shift -= 1
+  while (begins(shift + 1) <= now) shift += 1
+  return shift
 }
 
 /** The approver lists that count for a playbook; null for an incident without one. */

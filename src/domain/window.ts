@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isTimeZone } from './zone.ts'
 
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/, 'is not a time of day (HH:MM)')
@@ -34,15 +35,6 @@ export const FreezeWindow = z.union(
   { error: 'needs from and to (HH:MM, with days and timeZone if need be), or start and end (ISO times)' },
 )
 export type FreezeWindow = z.infer<typeof FreezeWindow>
-
-function isTimeZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone })
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** What a plan would do, as far as a window asks. */
 export type Doing = Readonly<{ command: string; environment: string; params: Readonly<Record<string, unknown>> }>
