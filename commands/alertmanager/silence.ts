@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
+import { shaped } from '../http/shape.ts'
 import { settled } from '../settle.ts'
 import { alertmanager } from './connection.ts'
-import { firing, isExactly, readLabels, type Silence, silencesOf } from './nouns.ts'
+import { firing, isExactly, readLabels, type Silence, silencesOf, stateOf } from './nouns.ts'
 
 const STEP = 'silence'
 const SHOWN = 20
@@ -31,6 +32,14 @@ async function find(data: Data, ctx: ReadContext): Promise<Silence | null> {
   return all.find((s) => s.comment === data.comment && isExactly(s, data.labels)) ?? null
 }
 
+/** For how many minutes of the day before `now` Keyturn has silenced; a part of one counts whole. */
+const minutesOf = (silences: readonly Silence[], now: string): number => {
+  const [to, from] = [Date.parse(now), Date.parse(now) - 86_400_000]
+  const own = silences.filter((s) => /(^| with )Keyturn$/.test(s.createdBy))
+  const spans = own.map((s) => Math.max(0, Math.min(to, Date.parse(s.endsAt)) - Math.max(from, Date.parse(s.startsAt))))
+  return Math.ceil(spans.reduce((sum, span) => sum + span, 0) / 60_000)
+}
+
 /** Silences exactly the alerts with the given labels, until a fixed time. */
 export const silence = defineChange<typeof Params, Data>({
   id: 'alertmanager.silence',
@@ -52,12 +61,22 @@ export const silence = defineChange<typeof Params, Data>({
     const startsAt = ctx.requestedAt.toISOString()
     const endsAt = new Date(ctx.requestedAt.getTime() + minutes * 60_000).toISOString()
     if (endsAt <= ctx.now().toISOString()) throw new Refused(`It would have ended already, at ${endsAt}: ask again.`)
-    const standing = (await silencesOf(client, ctx)).find(
+    const all = await silencesOf(client, ctx)
+    const standing = all.find(
       (s) => s.status.state === 'active' && isExactly(s, labels) && new Date(s.endsAt).toISOString() >= endsAt,
     )
     if (standing)
       throw new Refused(
         `Nothing to do: silence ${standing.id} of ${standing.createdBy} stands until ${standing.endsAt}.`,
+      )
+    const { mostMinutesADay: aDay } = settings
+    const before = minutesOf(
+      all.filter((s) => isExactly(s, labels)),
+      startsAt,
+    )
+    if (aDay !== undefined && before + minutes > aDay)
+      throw new Refused(
+        `Keyturn has silenced these labels for ${before} minutes of the last day; with ${minutes} more that is above the ${aDay} that ${connection} allows. Mend the cause, or silence it in Alertmanager.`,
       )
     const alerts = await firing(client, labels, ctx)
     if (alerts.length === 0) throw new Refused('Nothing to do: no alert with these labels fires unsilenced.')
@@ -111,7 +130,7 @@ export const silence = defineChange<typeof Params, Data>({
     const id = await ctx.step(STEP, async () => {
       const { status, value } = await client.ask('POST', '/api/v2/silences', ctx.signal, { matchers, ...rest })
       if (status !== 200) throw new Refused(`Alertmanager answered ${status}: ${JSON.stringify(value).slice(0, 300)}`)
-      return z.object({ silenceID: z.string() }).parse(value).silenceID
+      return shaped(z.object({ silenceID: z.string() }), value, 'Alertmanager, told to silence,').silenceID
     })
     return `Silence ${id} stands until ${data.endsAt}`
   },
@@ -128,7 +147,7 @@ export const silence = defineChange<typeof Params, Data>({
       {
         title: 'The silence stands, and ends in time',
         ok: made?.status.state === 'active' && until === data.endsAt,
-        detail: made ? `${made.id}, ${made.status.state}, until ${until}` : 'there is none',
+        detail: made ? `${made.id}, ${stateOf(made)}, until ${until}` : 'there is none',
       },
       { title: 'No alert with these labels fires unsilenced', ok: left === 0, detail: String(left) },
     ]
@@ -137,7 +156,7 @@ export const silence = defineChange<typeof Params, Data>({
   async probe({ data }, _step, ctx) {
     const made = await find(data, ctx)
     return made
-      ? { landed: 'yes', detail: `Silence ${made.id} has this comment; it is ${made.status.state}.` }
+      ? { landed: 'yes', detail: `Silence ${made.id} has this comment; it is ${stateOf(made)}.` }
       : { landed: 'no', detail: 'No silence has this comment.' }
   },
 })

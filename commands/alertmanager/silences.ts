@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { alertmanager } from './connection.ts'
-import { readLabels, shownMatchers, silencesOf } from './nouns.ts'
+import { readLabels, shownMatchers, silencesOf, stateOf } from './nouns.ts'
 
 const ROWS = 100
 
@@ -26,7 +26,7 @@ export const silences = defineRead({
     )
     const rows = standing
       .slice(0, ROWS)
-      .map((s) => [shownMatchers(s.matchers), s.status.state, s.endsAt, s.createdBy, s.comment])
+      .map((s) => [shownMatchers(s.matchers), stateOf(s), s.endsAt, s.createdBy, s.comment])
     const which = lines.length > 0 ? ` that may concern ${lines.join(', ')}` : ''
     return {
       summary:

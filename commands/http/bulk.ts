@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { defineChange, Refused, Unanswered } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
@@ -9,6 +10,8 @@ import {
   look,
   openOperation,
   send,
+  sendInTime,
+  slowed,
   survey,
   targetsOf,
   verifyAll,
@@ -84,10 +87,21 @@ export const bulk = defineChange<typeof Params, Data>({
       const bad = () => failed.length + silent.length
       // A request that is out is waited for: cut off, nobody could say whether it took effect.
       const patience = new AbortController()
+      /** No request begins before it: a service that asks to be left alone is, by all lanes. */
+      let calm: Promise<unknown> = Promise.resolve()
+      const leaveAlone = (waitMs: number) => {
+        ctx.progress(done + bad(), total, slowed(waitMs))
+        calm = Promise.all([calm, pause(waitMs, undefined, { signal: ctx.signal })])
+        return calm.then(() => {})
+      }
       const one = async (item: Held) => {
-        await send(service, operation, item, patience.signal).then(
+        await calm.catch(() => {})
+        if (ctx.signal.aborted) return
+        await sendInTime(() => send(service, operation, item, patience.signal), leaveAlone).then(
           () => done++,
           (error: Error) => {
+            // Stopped while it waited to be sent again: it was not done.
+            if (ctx.signal.aborted && error.name === 'AbortError') return
             if (error instanceof Unanswered) silent.push(item)
             else failed.push(item.id)
             why ||= error.message
@@ -99,11 +113,17 @@ export const bulk = defineChange<typeof Params, Data>({
       await inLanes(data.items, operation.atOnce, one, () => tooMany() || ctx.signal.aborted)
       const stopped = tooMany() ? 'too many failed' : ctx.signal.aborted ? whyOf(ctx.signal.reason) : ''
       failed.sort()
+      const unseen = (error: unknown) => {
+        throw new Unanswered(
+          `${done} of ${total} done; no answer came for ${listed(silent.map((item) => item.id))}, which may still land, and they can't be looked at: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error },
+        )
+      }
       const seen = await settled(
         () => look(data, silent, ctx),
         ({ changed }) => changed.length === silent.length,
         ctx.signal,
-      )
+      ).catch(unseen)
       done += seen.changed.length
       const waiting = [...seen.open, ...seen.unclear].sort()
       if (waiting.length > 0)

@@ -1,11 +1,13 @@
-import { type Check, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { type Check, type ReadContext, Refused, Unanswered } from '../../src/domain/command.ts'
+import { exactText } from '../../src/domain/exact.ts'
 import { digest, type Target } from '../../src/domain/plan.ts'
 import { settled } from '../settle.ts'
 import { http } from './connection.ts'
-import { readJson, type Service } from './json.ts'
+import { answeredWith, readJson, type Service } from './json.ts'
 import { type Item, openList, paramsOf, readList, valuesFor } from './listing.ts'
 import type { Operation } from './operations.ts'
-import { at, short } from './pointer.ts'
+import { retryAfterMs } from './patience.ts'
+import { at, isOneOf } from './pointer.ts'
 import { fillBody, fillPath, placeholders, type Values } from './template.ts'
 import { below } from './within.ts'
 
@@ -28,9 +30,17 @@ export async function survey(connection: string, name: string, args: readonly st
   const { service, operation, list } = await openOperation(connection, name, ctx)
   const values = valuesFor(service, `The operation ${name}`, await paramsOf(service, operation, ctx), args)
   await guard(service, operation, values, ctx)
-  const { items, whole } = await readList(service, list, values, ctx)
+  const { items, whole, why } = await readList(service, list, values, ctx)
+  const vague = items.find((item) => !item.isExact)
+  if (vague)
+    throw new Refused(
+      `${operation.list} lists an id that cannot be told exactly at "${list.id}": ${vague.id || '(nothing)'}. Nothing is sent to what could be another ${list.noun}.`,
+    )
   const unique = [...new Map(items.map((item) => [item.id, item])).values()].sort((a, b) => (a.id < b.id ? -1 : 1))
-  if (!whole) throw new Refused(`${operation.list} holds more than ${list.most}, so it can't be shown whole.`)
+  if (!whole)
+    throw new Refused(
+      `${operation.list} can't be read whole: ${why}. Nothing is changed of a part; see next and total of the list.`,
+    )
   if (unique.length === 0) throw new Refused(`Nothing to do: ${operation.list} holds no ${list.noun}.`)
   return { service, operation, list, values, items: unique }
 }
@@ -44,16 +54,17 @@ async function guard(service: Service, operation: Operation, values: Values, ctx
     return readList(there.service, there.list, valuesFor(there.service, `The list ${name}`, names, lines), ctx)
   }
   for (const { list, connection, says } of operation.none) {
-    const { items } = await found(list, connection)
-    if (items.length > 0) throw new Refused(`${says} (${list}: ${some(items.map((i) => i.id))}).`)
+    const { items, whole, why } = await found(list, connection)
+    if (items.length > 0) throw new Refused(`${says} (${list}: ${some(items.map((i) => i.id || '(no id)'))}).`)
+    if (!whole) throw new Refused(`Whether this holds is not known: ${says} (${list} can't be read whole: ${why}).`)
   }
   for (const { list, connection, param, says } of operation.only) {
-    const { items, whole } = await found(list, connection)
+    const { items, whole, why } = await found(list, connection)
     const named = values[param]!.split(',').map((name) => name.trim())
     const others = items.map((i) => i.id).filter((id) => !named.includes(id))
     if (others.length > 0) throw new Refused(`${says} (${list}: ${some(others)}).`)
     if (!whole || items.length === 0)
-      throw new Refused(`${says} (${list} ${whole ? 'is empty' : 'is too long to be read whole'}).`)
+      throw new Refused(`${says} (${list} ${whole ? 'is empty' : `is too long to be read whole: ${why}`}).`)
   }
 }
 
@@ -84,10 +95,27 @@ export const targetsOf = (connection: string, noun: string, items: readonly Item
     details: Object.fromEntries(Object.entries(shown).filter(([, value]) => value !== '')),
   }))
 
-/** Sends the request for one item, once. Throws with the service's answer unless that is a 2xx. */
+/** A change that the service did not do, since it has too much to do; it may be sent again. */
+export class Throttled extends Error {
+  override name = 'Throttled'
+  /** How long it asks to be left alone; null if it does not say. */
+  readonly waitMs: number | null
+  constructor(message: string, waitMs: number | null) {
+    super(message)
+    this.waitMs = waitMs
+  }
+}
+
+/** Gateways that gave up waiting for the service, which may be at it still: RFC 9110, sections 15.6.3 and 15.6.5. */
+const GATEWAY = new Set([502, 504])
+
+/**
+ * Sends the request for one item, once. Throws with the service's answer unless that is a 2xx: Throttled where it says that
+ * it has not done it, Unanswered where a gateway answered in its place.
+ */
 export async function send(service: Service, operation: Operation, item: Held, signal: AbortSignal): Promise<number> {
   const { method } = operation.send
-  const { status, body, location } = await service.client.send({
+  const answer = await service.client.send({
     method,
     url: below(service.settings, item.path),
     ...(item.body && { body: item.body }),
@@ -97,10 +125,34 @@ export async function send(service: Service, operation: Operation, item: Held, s
     },
     signal,
   })
+  const { status } = answer
   if (status >= 200 && status < 300) return status
-  const to = location && `, a redirect to ${location.slice(0, 200)}, which was not followed`
-  throw new Error(`${method} ${item.path} answered ${status}${to}: ${short(body)}`)
+  const said = `${method} ${item.path} ${answeredWith(answer)}`
+  if (status === 429) throw new Throttled(said, retryAfterMs(answer))
+  if (GATEWAY.has(status)) throw new Unanswered(`${said}; it may have taken effect`)
+  throw new Error(said)
 }
+
+/** Sends it again while the service says 429, after as long as it asks for. `told` hears of each wait. */
+export async function sendInTime(
+  send: () => Promise<number>,
+  pause: (waitMs: number) => Promise<void>,
+): Promise<number> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await send()
+    } catch (error) {
+      const waitMs = error instanceof Throttled ? (error.waitMs ?? 500 * 2 ** tries) : MOST_WAIT_MS + 1
+      if (tries === TRIES || waitMs > MOST_WAIT_MS) throw error
+      await pause(waitMs)
+    }
+}
+/** What a progress says while a service is left alone. */
+export const slowed = (waitMs: number): string =>
+  `the service has too much to do; it is left alone for ${Math.ceil(waitMs / 1000)} s`
+const TRIES = 6
+/** A service that wants to be left alone for longer is not waited for. */
+const MOST_WAIT_MS = 5 * 60_000
 
 /** Of these items, those that are changed, those that are not, and those of which the service does not tell. */
 export async function look(data: Data, items: readonly Held[], ctx: ReadContext) {
@@ -110,13 +162,18 @@ export async function look(data: Data, items: readonly Held[], ctx: ReadContext)
   if (!operation.item) {
     const left = await readList(service, list, data.values, ctx)
     const ids = new Set(left.items.map((item) => item.id))
-    for (const { id } of items) found[ids.has(id) ? 'open' : left.whole ? 'changed' : 'unclear'].push(id)
+    const isVague = left.items.some((item) => !item.isExact)
+    for (const { id } of items) found[ids.has(id) ? 'open' : left.whole && !isVague ? 'changed' : 'unclear'].push(id)
     return found
   }
-  const { path, at: where, changed, open } = operation.item
+  const { path, at: where, changed, open, id: own } = operation.item
   await inLanes(items, operation.atOnce, async ({ id }) => {
-    const says = short(at(await readJson(service, fillPath(path, { ...data.values, id }), ctx), where))
-    found[changed.includes(says) ? 'changed' : open.includes(says) ? 'open' : 'unclear'].push(id)
+    const answer = await readJson(service, fillPath(path, { ...data.values, id }), ctx)
+    const named = exactText(at(answer, own ?? list.id))
+    // An answer about another thing says nothing of this one.
+    const isAsked = own === undefined ? named === null || named === '' || named === id : named === id
+    const says = at(answer, where)
+    found[!isAsked ? 'unclear' : isOneOf(says, changed) ? 'changed' : isOneOf(says, open) ? 'open' : 'unclear'].push(id)
   })
   return found
 }
@@ -153,9 +210,9 @@ export async function verifyAll(data: Data, ctx: ReadContext): Promise<Check[]> 
     const detail = `${all - missing.length} of ${all}${missing.length > 0 ? `; not: ${some(missing)}` : ''}`
     const found = [{ title: `Each ${list.noun} is changed`, ok: missing.length === 0, detail }]
     for (const name of operation.after) {
-      const { items } = await readList(service, service.settings.lists[name]!, data.values, ctx)
-      const detail = items.length > 0 ? `it holds ${some(items.map((i) => i.id))}` : ''
-      found.push({ title: `${name} is empty`, ok: items.length === 0, detail })
+      const { items, whole, why } = await readList(service, service.settings.lists[name]!, data.values, ctx)
+      const detail = items.length > 0 ? `it holds ${some(items.map((i) => i.id))}` : why
+      found.push({ title: `${name} is empty`, ok: items.length === 0 && whole, detail })
     }
     return found
   }

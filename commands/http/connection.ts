@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { Value } from '../values.ts'
 import { Networks } from './address.ts'
-import { BaseUrl, secureFor } from './base.ts'
+import { authorized, BaseUrl, BasicAuth, Ca, oneOfBoth, secureFor } from './base.ts'
 import { Graphql } from './document.ts'
 import { type Answer, exchange } from './exchange.ts'
 import { danglingNames, List, Operation } from './operations.ts'
@@ -33,6 +33,8 @@ export const HttpSettings = z
     graphql: Graphql.optional(),
     /** Sent as `Authorization: Bearer …`. */
     tokenFrom: z.string().min(1).optional(),
+    auth: BasicAuth,
+    ca: Ca,
     networks: Networks,
     timeoutMs: z.number().int().min(100).max(300_000).default(10_000),
     maxResponseBytes: z.number().int().min(256).max(1_048_576).default(16_384),
@@ -45,6 +47,7 @@ export const HttpSettings = z
     for (const fault of danglingNames(s)) ctx.addIssue({ code: 'custom', ...fault })
   })
   .refine(...secureFor)
+  .refine(...oneOfBoth)
 export type HttpSettings = z.infer<typeof HttpSettings>
 
 export type HttpClient = Readonly<{
@@ -55,6 +58,8 @@ export type HttpClient = Readonly<{
     body?: string
     headers?: Record<string, string>
     signal: AbortSignal
+    /** It changes nothing, though its method could. */
+    reads?: boolean
   }): Promise<Answer>
 }>
 
@@ -63,18 +68,20 @@ export const http = defineConnection<HttpSettings, HttpClient>({
   kind: 'http',
   settings: HttpSettings,
   open(settings, secret) {
-    const token = settings.tokenFrom ? secret(settings.tokenFrom) : undefined
+    const { headers: auth, secrets } = authorized(settings, secret)
     return {
-      send: ({ method, url, body, headers, signal }) =>
+      send: ({ method, url, body, headers, signal, reads = false }) =>
         exchange({
           method,
           url,
           body,
-          headers: { ...headers, ...(token && { authorization: `Bearer ${token}` }) },
+          headers: { ...headers, ...auth },
           signal: AbortSignal.any([signal, AbortSignal.timeout(settings.timeoutMs)]),
           maxBytes: settings.maxResponseBytes,
-          secret: token,
+          secrets,
           reachable: settings.networks,
+          ca: settings.ca,
+          reads,
         }),
     }
   },

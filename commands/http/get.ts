@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { http } from './connection.ts'
+import { wordsOf } from './json.ts'
+import { patiently } from './patience.ts'
 import { within } from './within.ts'
 
 /** What a GET below the connection's base answers: status and the beginning of the body. */
@@ -14,9 +16,11 @@ export const httpGet = defineRead({
   }),
   async read({ connection, path }, ctx) {
     const { client, settings } = await ctx.connect(http, connection)
-    const answer = await client.send({ method: 'GET', url: within(settings, 'GET', path), signal: ctx.signal })
+    const url = within(settings, 'GET', path)
+    const answer = await patiently(() => client.send({ method: 'GET', url, signal: ctx.signal }), ctx.signal)
     const to = answer.location ? `, a redirect to ${answer.location.slice(0, 200)} (not followed)` : ''
-    const body = answer.cut ? `${answer.body}\n… cut at ${settings.maxResponseBytes} bytes` : answer.body
+    const text = answer.type === 'text/html' ? wordsOf(answer) : answer.body
+    const body = answer.cut ? `${text}\n… cut at ${settings.maxResponseBytes} bytes` : text
     return {
       summary: `GET ${path} on ${connection} answered ${answer.status}${to}.`,
       blocks: body ? [{ type: 'code', text: body }] : [],

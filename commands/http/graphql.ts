@@ -2,7 +2,9 @@ import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { http } from './connection.ts'
 import { readDocument } from './document.ts'
-import { parseJson } from './json.ts'
+import { answeredWith, parseJson } from './json.ts'
+import { parseAsItStands } from './numbers.ts'
+import { patiently } from './patience.ts'
 import { at, short } from './pointer.ts'
 import { below } from './within.ts'
 
@@ -13,8 +15,9 @@ function coerce(name: string, type: string, text: string): unknown {
   const [, inner] = /^\[(.+)\]!?$/.exec(type) ?? []
   if (inner) return text === '' ? [] : text.split(',').map((item) => coerce(name, inner, item.trim()))
   const scalar = type.replace(/!$/, '')
-  if (scalar === 'Int' && /^-?\d{1,10}$/.test(text)) return Number(text)
-  if (scalar === 'Float' && /^-?\d{1,15}(\.\d{1,15})?$/.test(text)) return Number(text)
+  // 32 bits: https://spec.graphql.org/October2021/#sec-Int
+  if (scalar === 'Int' && /^-?\d{1,10}$/.test(text) && Number(text) === (Number(text) | 0)) return Number(text)
+  if (scalar === 'Float' && /^-?(0|[1-9]\d{0,30})(\.\d{1,30})?$/.test(text)) return parseAsItStands(text)
   if (scalar === 'Boolean' && (text === 'true' || text === 'false')) return text === 'true'
   if (['Int', 'Float', 'Boolean'].includes(scalar)) throw new Refused(`The variable ${name} is no ${scalar}.`)
   return text
@@ -52,17 +55,23 @@ export const graphql = defineRead({
     const text = named ? queries[query]! : query
     const document = readDocument(text)
     if (typeof document === 'string') throw new Refused(`This is no query that can be asked. ${document}`)
-    const answer = await client.send({
-      method: 'POST',
-      url: below(settings, path),
-      headers: { 'content-type': 'application/json', accept: 'application/json' },
-      body: JSON.stringify({ query: text, variables: variablesOf(document.variables, variables) }),
-      signal: ctx.signal,
-    })
+    const body = JSON.stringify({ query: text, variables: variablesOf(document.variables, variables) })
+    const answer = await patiently(
+      () =>
+        client.send({
+          method: 'POST',
+          url: below(settings, path),
+          headers: { 'content-type': 'application/json', accept: 'application/json' },
+          body,
+          signal: ctx.signal,
+          reads: true,
+        }),
+      ctx.signal,
+    )
     const called = named ? `The query ${query}` : 'The query'
     // A service may say in the body of a 400 what is wrong with the query.
     if (answer.status !== 200 && answer.status !== 400)
-      throw new Error(`POST ${path} on ${connection} answered ${answer.status}: ${answer.body.slice(0, 300)}`)
+      throw new Error(`POST ${path} on ${connection} ${answeredWith(answer)}`)
     const parsed = parseJson(answer, `POST ${path} on ${connection}`)
     const errors = at(parsed, '/errors')
     const wrong = Array.isArray(errors) ? errors.map((e) => short(at(e, '/message'))) : []

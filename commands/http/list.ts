@@ -18,19 +18,19 @@ export const httpList = defineRead({
   async read({ connection, list: name, args }, ctx) {
     const { service, list } = await openList(connection, name, ctx)
     const values = valuesFor(service, `The list ${name}`, placeholders(list.path), args)
-    const { items, whole } = await readList(service, list, values, ctx)
+    const { items, whole, why } = await readList(service, list, values, ctx)
     const times = new Map<string, number>()
     for (const { distinct } of items) times.set(distinct, (times.get(distinct) ?? 0) + 1)
     const twice = (item: (typeof items)[number]) => list.distinct !== undefined && times.get(item.distinct)! > 1
     const marked = items.filter(twice)
     const shown = [...marked, ...items.filter((item) => !twice(item))]
-    const many = `${whole ? '' : 'More than '}${items.length} in ${name}`
+    const many = `${whole ? '' : 'More than '}${items.length} in ${name}${whole ? '' : ` (${why})`}`
     const doubled = new Set(marked.map((item) => item.distinct)).size
     const columns = [list.noun, ...Object.keys(list.show), ...(list.distinct === undefined ? [] : [''])]
     const rows = shown
       .slice(0, ROWS)
       .map((item) => [
-        item.id,
+        item.id || '(no id)',
         ...Object.values(item.shown),
         ...(list.distinct === undefined ? [] : [twice(item) ? `⚠ ${times.get(item.distinct)} times` : '']),
       ])

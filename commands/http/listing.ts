@@ -1,13 +1,20 @@
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
+import { exactText, isExactNumber } from '../../src/domain/exact.ts'
 import { readValues } from '../values.ts'
 import { http } from './connection.ts'
-import { readJson, type Service } from './json.ts'
+import { readPage, type Service } from './json.ts'
 import type { List, Operation } from './operations.ts'
-import { at, short } from './pointer.ts'
+import { at, isOneOf, short } from './pointer.ts'
 import { fillPath, placeholders, type Values } from './template.ts'
 
 /** One thing of a list. `shown` are its facts by their headings. */
-export type Item = Readonly<{ id: string; shown: Readonly<Record<string, string>>; distinct: string }>
+export type Item = Readonly<{
+  id: string
+  /** Whether the id is told exactly, so that a request with it goes to this thing and no other. */
+  isExact: boolean
+  shown: Readonly<Record<string, string>>
+  distinct: string
+}>
 
 /** The service behind a connection, and the list of that name. */
 export async function openList(connection: string, name: string, ctx: ReadContext) {
@@ -40,40 +47,99 @@ export async function paramsOf(service: Service, operation: Operation, ctx: Read
   return [...names, ...operation.only.map((o) => o.param)]
 }
 
-/** All items of a list, page by page, in the service's order. `whole` is false when there are more than the list's `most`. */
+/**
+ * All items of a list, page by page, in the service's order. `whole` is false when there are more than the list's `most`, or the
+ * service itself says that there are more than it gave; `why` says how that is known.
+ */
 export async function readList(
   service: Service,
   list: List,
   values: Values,
   ctx: ReadContext,
-): Promise<{ items: Item[]; whole: boolean }> {
+): Promise<{ items: Item[]; whole: boolean; why: string }> {
   const path = fillPath(list.path, values)
   const items: Item[] = []
   const seen = new Set<string>()
   for (let cursor = ''; ; ) {
     const more = cursor && `${path.includes('?') ? '&' : '?'}${list.next!.query}=${encodeURIComponent(cursor)}`
-    const answer = await readJson(service, `${path}${more}`, ctx)
+    const { value, answer } = await readPage(service, `${path}${more}`, ctx)
     for (const [pointer, good] of Object.entries(list.expect)) {
-      const is = short(at(answer, pointer))
-      if (!good.includes(is))
-        throw new Refused(`GET ${path} says ${pointer.slice(1)} ${is || '(nothing)'}, not ${good.join(' or ')}.`)
+      const is = at(value, pointer)
+      if (!isOneOf(is, good))
+        throw new Refused(`GET ${path} says ${pointer.slice(1)} ${short(is) || '(nothing)'}, not ${good.join(' or ')}.`)
     }
-    const page = at(answer, list.items)
-    if (!Array.isArray(page)) throw new Error(`GET ${path} on ${service.name} holds no list at "${list.items}"`)
-    items.push(...page.map((entry) => itemOf(list, entry, path)))
-    if (items.length > list.most) return { items: items.slice(0, list.most), whole: false }
-    cursor = list.next ? short(at(answer, list.next.at)) : ''
-    if (!cursor) return { items, whole: true }
-    if (seen.has(cursor)) throw new Error(`GET ${path} on ${service.name} gives the same page again and again`)
+    const page = at(value, list.items)
+    if (!Array.isArray(page))
+      throw new Error(`GET ${path} on ${service.name} holds no list at "${list.items}"; check items of the list`)
+    items.push(...page.map((entry) => itemOf(list, entry)))
+    if (items.length > list.most)
+      return { items: items.slice(0, list.most), whole: false, why: `it holds more than ${list.most}` }
+    const next = list.next ? at(value, list.next.at) : undefined
+    cursor = next === false || next === null || next === undefined ? '' : (exactText(next) ?? '?')
+    if (cursor === '?' && exactText(next) === null)
+      throw new Refused(`GET ${path} has no cursor at "${list.next!.at}": ${short(next)}. Check next of the list.`)
+    if (!cursor) {
+      const why = list.total === false ? null : moreOf(list, value, String(answer.headers.link ?? ''), items.length)
+      return { items, whole: why === null, why: why ?? '' }
+    }
+    if (seen.has(cursor))
+      throw new Refused(
+        `GET ${path} on ${service.name} gives the same page again and again, so it can't be read whole.`,
+      )
     seen.add(cursor)
   }
 }
 
-function itemOf(list: List, entry: unknown, path: string): Item {
+const TOTAL = /^total(_?(count|entries|items|results|size|records|elements|hits))?$/i
+const NEXT = /^(next|next_?(page|page_?token|token|cursor|link|url|href)|@odata\.nextLink|continue)$/i
+const MORE = /^(has_?(more|next|next_?page)|is_?truncated|incomplete(_results)?)$/i
+
+/** How an answer says that there is more than it holds; null if it does not say so. */
+function moreOf(list: List, answer: unknown, link: string, count: number): string | null {
+  if (typeof list.total === 'string') {
+    const total = at(answer, list.total)
+    if (short(total) === String(count)) return null
+    return `it says ${short(total) || 'nothing'} at "${list.total}", and lists ${count}`
+  }
+  if (/rel="?next"?/i.test(link) && !list.next) return 'its Link header names a next page'
+  const beside = list.items.slice(0, list.items.lastIndexOf('/'))
+  for (const place of list.items === ''
+    ? []
+    : [...new Set(['', beside, '/meta', '/metadata', '/paging', '/pagination', '/links', '/_links', '/page'])])
+    for (const [name, value] of entriesOf(at(answer, place))) {
+      const where = `"${place}/${name}"`
+      const number = exactText(value)
+      if (TOTAL.test(name) && number !== null && /^\d+$/.test(number) && Number(number) > count)
+        return `it says ${number} at ${where}, and lists ${count}`
+      if (list.next) continue
+      if (NEXT.test(name) && value !== null && value !== false && value !== '' && !Array.isArray(value))
+        return `it names a next page at ${where}`
+      if (MORE.test(name) && value === true) return `it says so at ${where}`
+    }
+  return null
+}
+
+const entriesOf = (value: unknown): [string, unknown][] =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value)
+    ? Object.entries(value)
+    : []
+
+/** A string, or a whole number as its digits stand: what else there is could name another thing. */
+function itemOf(list: List, entry: unknown): Item {
   const value = at(entry, list.id)
-  const id = typeof value === 'number' ? String(value) : value
-  if (typeof id !== 'string' || id === '' || id.length > 200 || /\p{Cc}/u.test(id))
-    throw new Error(`GET ${path} lists something without an id at "${list.id}"`)
+  const text = exactText(value)
+  const isExact =
+    text !== null &&
+    text !== '' &&
+    text.length <= 200 &&
+    !/[\p{Cc}\uFFFD]/u.test(text) &&
+    (typeof value === 'string' || /^(0|-?[1-9]\d*)$/.test(text))
   const shown = Object.fromEntries(Object.entries(list.show).map(([name, where]) => [name, short(at(entry, where))]))
-  return { id, shown, distinct: list.distinct === undefined ? '' : short(at(entry, list.distinct)) }
+  const distinct = list.distinct === undefined ? undefined : at(entry, list.distinct)
+  return {
+    id: isExact ? text : short(value),
+    isExact,
+    shown,
+    distinct: exactText(distinct) ?? JSON.stringify(distinct ?? ''),
+  }
 }

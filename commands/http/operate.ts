@@ -1,6 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { type Data, hold, look, openOperation, send, survey, targetsOf, verifyAll } from './change.ts'
+import {
+  type Data,
+  hold,
+  look,
+  openOperation,
+  send,
+  sendInTime,
+  slowed,
+  survey,
+  targetsOf,
+  verifyAll,
+} from './change.ts'
 import { below } from './within.ts'
 
 /** Each is a step of its own, so that it is known of each whether it landed. */
@@ -48,7 +60,15 @@ export const operate = defineChange<typeof Params, Data>({
   async run({ data }, ctx) {
     const { service, operation } = await openOperation(data.connection, data.operation, ctx)
     for (const [index, item] of data.items.entries()) {
-      await ctx.step(stepOf(item.id), () => send(service, operation, item, ctx.signal))
+      await ctx.step(stepOf(item.id), () =>
+        sendInTime(
+          () => send(service, operation, item, ctx.signal),
+          (waitMs) => {
+            ctx.progress(index, data.items.length, slowed(waitMs))
+            return pause(waitMs, undefined, { signal: ctx.signal })
+          },
+        ),
+      )
       ctx.progress(index + 1, data.items.length)
     }
     return `${operation.summary}: ${data.items.map((i) => i.id).join(', ')}`

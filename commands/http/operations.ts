@@ -22,6 +22,11 @@ export const List = z.strictObject({
   expect: z.record(Pointer, z.array(z.string()).min(1)).default({}),
   /** How the next page is asked for: where its cursor stands, and the parameter of the query that takes it. */
   next: z.strictObject({ at: Pointer, query: z.string().regex(/^[\w-]+$/) }).optional(),
+  /**
+   * Where the answer says how many there are: a list of fewer is not taken for a whole one. Without it, what most services say
+   * beside a list is heeded (total, has_more, next, a Link header); `false` heeds nothing.
+   */
+  total: z.union([Pointer, z.literal(false)]).optional(),
   /** A longer list is not taken for a whole one. */
   most: z.number().int().min(1).max(5_000).default(1_000),
 })
@@ -52,7 +57,14 @@ export const Operation = z.strictObject({
   after: z.array(Name).default([]),
   /** How one item tells whether it was changed; without it, one that its list no longer holds was. */
   item: z
-    .strictObject({ path: Path, at: Pointer, changed: z.array(z.string()).min(1), open: z.array(z.string()).min(1) })
+    .strictObject({
+      path: Path,
+      at: Pointer,
+      changed: z.array(z.string()).min(1),
+      open: z.array(z.string()).min(1),
+      /** Where its answer names its own id, which must be the one that was asked for; where the list has it, unless it says. */
+      id: Pointer.optional(),
+    })
     .optional(),
   atOnce: z.number().int().min(1).max(10).default(10),
   /** http.bulk stops when a greater share than this has failed. */
@@ -87,7 +99,21 @@ export function danglingNames({ params, lists, operations }: Parts): { path: str
     for (const { param } of operation.only) known(`{${param}}`, [...path, 'only'])
     known(operation.send.path, [...path, 'send', 'path'], ['id'])
     known(JSON.stringify(operation.send.body ?? {}), [...path, 'send', 'body'], ['id'])
+    for (const text of textsOf([operation.send.path, operation.send.body ?? {}]))
+      if (/\{\w+:number\}/.test(text) && (text.startsWith('/') || !/^\{\w+:number\}$/.test(text)))
+        faults.push({
+          path: [...path, 'send'],
+          message: `{…:number} is a whole value of the body, and no part of ${text}`,
+        })
     if (operation.item) known(operation.item.path, [...path, 'item', 'path'], ['id'])
   }
   return faults
 }
+
+/** Every string in a JSON value. */
+const textsOf = (value: unknown): string[] =>
+  typeof value === 'string'
+    ? [value]
+    : typeof value === 'object' && value !== null
+      ? Object.values(value).flatMap(textsOf)
+      : []

@@ -1,8 +1,10 @@
 import { z } from 'zod'
-import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { defineChange, type ReadContext, Refused, Unanswered } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
 import { settled } from '../settle.ts'
 import { http, type Method } from './connection.ts'
+import { answeredWith, wordsOf } from './json.ts'
+import { patiently } from './patience.ts'
 import { within } from './within.ts'
 
 const MOST_BODY = 65_536
@@ -34,8 +36,12 @@ const ok = (status: number) => status >= 200 && status < 300
 async function checked(data: Pick<Data, 'connection' | 'check'>, ctx: ReadContext): Promise<number | null> {
   if (!data.check) return null
   const { client, settings } = await ctx.connect(http, data.connection)
-  return (await client.send({ method: 'GET', url: within(settings, 'GET', data.check), signal: ctx.signal })).status
+  const url = within(settings, 'GET', data.check)
+  return (await patiently(() => client.send({ method: 'GET', url, signal: ctx.signal }), ctx.signal)).status
 }
+
+/** What a check answers before the change. */
+const isOpen = (status: number) => status === 404 || status === 409
 
 /** One request that changes something, below a configured base URL, sent once. */
 export const httpRequest = defineChange<typeof Params, Data>({
@@ -75,7 +81,9 @@ export const httpRequest = defineChange<typeof Params, Data>({
       ],
       steps: [{ id: STEP, title: `Send ${method} ${path}`, detail: `${method} ${url.href}${shown}` }],
       warnings: check
-        ? []
+        ? status !== null && !isOpen(status)
+          ? [`GET ${check} answers ${status} now, so that it cannot tell whether this is in place.`]
+          : []
         : ['Without a check path nobody can tell afterwards, but from the answer, whether it took effect.'],
       data: { ...request, key },
     }
@@ -93,10 +101,14 @@ export const httpRequest = defineChange<typeof Params, Data>({
         headers,
         signal: ctx.signal,
       })
-      const said = `${got.status}${got.location && `, a redirect to ${got.location.slice(0, 200)}, which was not followed`}`
-      if (!ok(got.status))
-        throw new Error(`${data.method} ${data.path} on ${data.connection} answered ${said}: ${got.body.slice(0, 500)}`)
-      return { status: got.status, body: got.body, cut: got.cut }
+      if (!ok(got.status)) {
+        const said = `${data.method} ${data.path} on ${data.connection} ${answeredWith(got)}`
+        // A gateway gave up waiting for the service, which may be at it still.
+        throw got.status === 502 || got.status === 504
+          ? new Unanswered(`${said}; it may have taken effect`)
+          : new Error(said)
+      }
+      return { status: got.status, body: wordsOf(got, 500), cut: got.cut }
     })
     const body = answer.body.replace(/\s+/g, ' ').trim()
     return `${data.method} ${data.path} answered ${answer.status}${body && `: ${body.slice(0, 200)}${body.length > 200 ? '…' : ''}`}`
@@ -121,7 +133,7 @@ export const httpRequest = defineChange<typeof Params, Data>({
         detail: `No check path is set: look at the service, or ask it for the request with Idempotency-Key ${data.key}.`,
       }
     const detail = `GET ${data.check} answers ${status}.`
-    return { landed: ok(status) ? 'yes' : status === 404 || status === 409 ? 'no' : 'cannot_tell', detail }
+    return { landed: ok(status) ? 'yes' : isOpen(status) ? 'no' : 'cannot_tell', detail }
   },
 })
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { type Api, createApi } from '../http/api.ts'
-import { BaseUrl, secureFor } from '../http/base.ts'
+import { BaseUrl, Ca, secureFor } from '../http/base.ts'
 
 export const PagerdutySettings = z
   .strictObject({
@@ -11,6 +11,8 @@ export const PagerdutySettings = z
     from: z.email(),
     /** Ids of the services whose incidents may be changed; none unless they are named. */
     services: z.array(z.string().regex(/^[A-Z0-9]+$/)).default([]),
+    /** Of a proxy of one's own that opens TLS on its way out. */
+    ca: Ca,
     timeoutMs: z.number().int().min(100).max(60_000).default(10_000),
   })
   .refine(...secureFor)
@@ -20,10 +22,19 @@ export type PagerdutySettings = z.infer<typeof PagerdutySettings>
 export const pagerduty = defineConnection<PagerdutySettings, Api>({
   kind: 'pagerduty',
   settings: PagerdutySettings,
-  open({ baseUrl, tokenFrom, from, timeoutMs }, secret) {
+  open({ baseUrl, tokenFrom, from, ca, timeoutMs }, secret) {
     const token = secret(tokenFrom)
     const headers = { authorization: `Token token=${token}`, accept: 'application/vnd.pagerduty+json;version=2', from }
-    return createApi({ name: 'pagerduty', baseUrl, headers, secret: token, timeoutMs, maxBytes: 1024 * 1024 })
+    return createApi({
+      name: 'pagerduty',
+      baseUrl,
+      headers,
+      secrets: [token],
+      ca,
+      timeoutMs,
+      maxBytes: 1024 * 1024,
+      remedy: 'no incident is that long, so check baseUrl',
+    })
   },
   close() {},
 })

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { pagerduty } from './connection.ts'
-import { assignees, IncidentId, incidentOf } from './nouns.ts'
+import { assignees, IncidentId, incidentOf, statusOf } from './nouns.ts'
 
 /** How an incident of PagerDuty stands, and who has it. */
 export const incident = defineRead({
@@ -13,7 +13,7 @@ export const incident = defineRead({
     const { client } = await ctx.connect(pagerduty, connection)
     const found = await incidentOf(client, id, ctx)
     return {
-      summary: `Incident #${found.incident_number} is ${found.status}: ${found.title}`,
+      summary: `Incident #${found.incident_number} is ${statusOf(found)}: ${found.title}`,
       blocks: [
         {
           type: 'table',

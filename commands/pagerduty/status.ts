@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type ChangeCommand, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
 import { pagerduty } from './connection.ts'
-import { assignees, type Incident, IncidentId, incidentOf, setStatus } from './nouns.ts'
+import { assignees, type Incident, IncidentId, incidentOf, refuseUnknown, setStatus, statusOf } from './nouns.ts'
 
 export const Params = z.object({ connection: z.string().describe('PagerDuty connection'), incident: IncidentId })
 export type Data = Readonly<{ connection: string; incident: string; number: number }>
@@ -29,6 +29,7 @@ export function toStatus({
       const { settings } = await ctx.connect(pagerduty, connection)
       const found = await look({ connection, incident }, ctx)
       const service = found.service.summary ?? found.service.id
+      refuseUnknown(found)
       if (reached(found))
         throw new Refused(`Nothing to do: incident #${found.incident_number} is ${found.status} already.`)
       if (!settings.services.includes(found.service.id))
@@ -44,6 +45,7 @@ export function toStatus({
               status: found.status,
               service,
               urgency: found.urgency,
+              ...(found.priority && { priority: found.priority.summary ?? found.priority.id }),
               'assigned to': assignees(found),
               opened: found.created_at,
             },
@@ -63,13 +65,16 @@ export function toStatus({
 
     async verify({ data }, ctx) {
       const found = await settled(() => look(data, ctx), reached, ctx.signal)
-      return [{ title: `Incident #${data.number} is ${status}`, ok: reached(found), detail: `it is ${found.status}` }]
+      return [
+        { title: `Incident #${data.number} is ${status}`, ok: reached(found), detail: `it is ${statusOf(found)}` },
+      ]
     },
 
     async probe({ data }, _step, ctx) {
       const found = await look(data, ctx)
-      const landed = found.status === status ? 'yes' : reached(found) ? 'cannot_tell' : 'no'
-      return { landed, detail: `Incident #${data.number} is ${found.status}.` }
+      const isOpen = found.status === 'triggered' || found.status === 'acknowledged'
+      const landed = found.status === status ? 'yes' : reached(found) || !isOpen ? 'cannot_tell' : 'no'
+      return { landed, detail: `Incident #${data.number} is ${statusOf(found)}.` }
     },
   }
 }

@@ -6,22 +6,35 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe } from '@jest/globals'
 
+export const [USER, PASSWORD] = ['keyturn', 'canary-password']
+const BCRYPT = '$2b$04$k1ZsN4LhMQWvRxpFEDehIegcHIhpCLT/2bGc8qy2whcvj5O1cf9qC'
 export const PROGRAM = 'prometheus-alertmanager'
 const installed = spawnSync(PROGRAM, ['--version']).status === 0
 if (!installed) process.stderr.write(`${PROGRAM} is not installed: its tests are left out\n`)
 /** Alertmanager is no part of what the set-up installs: where it is missing, what needs the real one is left out and said so. */
 export const describeIfInstalled = installed ? describe : describe.skip
 
-/** A real Alertmanager on a free loopback port, which tells nobody of anything. */
-export async function startAlertmanager() {
+/** A real Alertmanager on a free loopback port, which tells nobody of anything; for USER with PASSWORD alone, if it is guarded. */
+export async function startAlertmanager(isGuarded = false) {
   const folder = await mkdtemp(join(tmpdir(), 'keyturn-alertmanager-'))
   const config = { route: { receiver: 'nobody' }, receivers: [{ name: 'nobody' }] }
   await writeFile(join(folder, 'am.yml'), JSON.stringify(config))
   const port = await freePort()
+  const web = join(folder, 'web.yml')
+  if (isGuarded) await writeFile(web, JSON.stringify({ basic_auth_users: { [USER]: BCRYPT } }))
   const where = [`--storage.path=${join(folder, 'data')}`, `--web.listen-address=127.0.0.1:${port}`]
-  const child = spawn(PROGRAM, [`--config.file=${join(folder, 'am.yml')}`, ...where, '--cluster.listen-address='], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const child = spawn(
+    PROGRAM,
+    [
+      `--config.file=${join(folder, 'am.yml')}`,
+      ...where,
+      '--cluster.listen-address=',
+      ...(isGuarded ? [`--web.config.file=${web}`] : []),
+    ],
+    {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    },
+  )
   await new Promise<void>((up, fail) => {
     let output = ''
     child.stderr?.on('data', (line) => {

@@ -5,9 +5,9 @@ import { silences } from '../../../commands/alertmanager/silences.ts'
 import { type ReadCommand, Refused } from '../../../src/domain/command.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { startService } from '../http/server.ts'
-import { type Alertmanager, describeIfInstalled, startAlertmanager } from './server.ts'
+import { type Alertmanager, describeIfInstalled, PASSWORD, startAlertmanager, USER } from './server.ts'
 
-const settings = (baseUrl: string) => ({ baseUrl, silenceable: ['DiskFull', 'Lag'], mostMinutes: 120 })
+const settings = (baseUrl: string) => ({ baseUrl, silenceable: ['DiskFull', 'Lag', 'Storm'], mostMinutes: 120 })
 
 describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
   let server: Alertmanager
@@ -110,6 +110,74 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
     const before = await plan(['alertname=Lag'])
     await server.fire({ alertname: 'Lag', topic: 'b' })
     expect(await plan(['alertname=Lag'])).not.toEqual(before)
+  })
+
+  it('asks for the alerts with these labels alone, and reads a storm of twelve thousand of one name', async () => {
+    const storm = Array.from({ length: 12_000 }, (_, i) => ({
+      alertname: 'Storm',
+      quoted: 'a "b" \\ c',
+      topic: `orders-${String(i).padStart(6, '0')}`,
+      padding: 'x'.repeat(200),
+    }))
+    for (let i = 0; i < storm.length; i += 2_000) await server.fire(...storm.slice(i, i + 2_000))
+    const [one] = (await plan(['alertname=Storm', 'topic=orders-000007', 'quoted=a "b" \\ c'])).targets
+    expect(one?.details['fires now']).toBe('1')
+    const [all] = (await plan(['alertname=Storm'])).targets
+    expect(all?.details['fires now']).toBe('12000')
+    const small = createWorld({
+      connections: {
+        alerts: { kind: 'alertmanager', settings: { ...settings(server.origin), maxResponseBytes: 1024 * 1024 } },
+      },
+      requestedAt: asked,
+    })
+    const params = { connection: 'alerts', labels: ['alertname=Storm'], minutes: 5, reason: 'x' }
+    await expect(propose(silence, params, small.read())).rejects.toThrow(
+      'alertmanager: GET /api/v2/alerts answered more than can be read; raise maxResponseBytes of the connection.',
+    )
+    expect(
+      (await propose(silence, { ...params, labels: [...params.labels, 'topic=orders-000007'] }, small.read())).targets,
+    ).toHaveLength(1)
+    await small.close()
+  })
+
+  it('adds up what it has silenced within a day, where a day has a most', async () => {
+    await server.fire({ alertname: 'Lag', topic: 'day' })
+    // By the server's clock they have not begun, so that the alert is heard.
+    const [startsAt, endsAt, later] = [60, 70, 120].map((minutes) => new Date(Date.now() + minutes * 60_000))
+    const matchers = [{ name: 'alertname', value: 'Lag', isRegex: false, isEqual: true }]
+    for (const createdBy of ['Ona with Keyturn', 'ada'])
+      await server.silence({ matchers, startsAt, endsAt, createdBy, comment: createdBy })
+    const daily = createWorld({
+      connections: { alerts: { kind: 'alertmanager', settings: { ...settings(server.origin), mostMinutesADay: 30 } } },
+      requestedAt: later!,
+      now: () => later!,
+    })
+    const params = { connection: 'alerts', labels: ['alertname=Lag'], reason: 'again' }
+    expect((await propose(silence, { ...params, minutes: 20 }, daily.read())).targets).toHaveLength(1)
+    await expect(propose(silence, { ...params, minutes: 21 }, daily.read())).rejects.toThrow(
+      'Keyturn has silenced these labels for 10 minutes of the last day; with 21 more that is above the 30 that alerts allows. Mend the cause',
+    )
+    await daily.close()
+  })
+
+  it('takes a user and a password, as the program itself asks for them', async () => {
+    const guarded = await startAlertmanager(true)
+    const of = (password: string) =>
+      createWorld({
+        connections: {
+          alerts: {
+            kind: 'alertmanager',
+            settings: { baseUrl: guarded.origin, auth: { kind: 'basic', user: USER, passwordFrom: 'P' } },
+          },
+        },
+        secrets: { P: password },
+      })
+    const [right, wrong] = [of(PASSWORD), of('nothing')]
+    const command = silences as ReadCommand
+    const read = (in_: World) => command.read(command.params.parse({ connection: 'alerts' }), in_.read())
+    expect((await read(right)).summary).toBe('No silence stands.')
+    await expect(read(wrong)).rejects.toThrow(/Alertmanager answered 401 to GET silences/)
+    await Promise.all([right.close(), wrong.close(), guarded.stop()])
   })
 
   it('says that no silence stands where none does, and shows one by a regular expression for any labels', async () => {

@@ -30,6 +30,7 @@ beforeEach(() => {
 afterEach(async () => {
   await world.close()
   server.incidents.clear()
+  server.behave()
   server.seen.length = 0
 })
 
@@ -62,6 +63,25 @@ describe('pagerduty.incident', () => {
     const stranger = at(FROM, 'wrong-token')
     await expect(show(stranger)).rejects.toThrow(/it answered 401: Unauthorized/)
     await stranger.close()
+  })
+
+  it('takes null for what is not there, and an answer about another incident for none', async () => {
+    server.add('Q1ABCDEF')
+    Object.assign(server.strange, {
+      title: null,
+      urgency: null,
+      priority: null,
+      assignments: null,
+      last_status_change_at: null,
+    })
+    expect((await show()).blocks[0]).toMatchObject({
+      rows: [['service PSVC1', '', 'nobody', '2026-11-21T01:00:00Z', '']],
+    })
+    server.strange.service = null
+    await expect(show()).rejects.toThrow(/"incident.service" is missing or of another form/)
+    server.behave()
+    server.strange.id = 'Q9ABCDEF'
+    await expect(show()).rejects.toThrow('PagerDuty was asked for incident Q1ABCDEF and gave Q9ABCDEF')
   })
 
   it.each(['Q1ABCDEF/merge', '../users', 'q1abcdef', '', 'Q1ABC?x=1'])('asks nothing for the id %j', (id) => {
@@ -122,16 +142,36 @@ describe.each([
     expect(broken).toBeInstanceOf(Refused)
   })
 
-  it('is refused by PagerDuty for a user that it does not know, or too often', async () => {
+  it('is refused by PagerDuty for a user that it does not know, or when it must wait too long', async () => {
     server.add('Q1ABCDEF')
     const stranger = at('nobody@example.com')
     const made = await plan(undefined, stranger)
     await expect(command.run(made, stranger.run(made).ctx)).rejects.toThrow(/400: Requester User Not Found/)
     await stranger.close()
-    server.mishap.status = 429
     const again = await plan()
-    await expect(command.run(again, world.run(again).ctx)).rejects.toThrow(/429: Too Many Requests/)
+    Object.assign(server.throttle, { left: 1, seconds: 60 })
+    await expect(command.run(again, world.run(again).ctx)).rejects.toThrow(/429: Rate Limit Exceeded/)
     expect(server.incidents.get('Q1ABCDEF')?.status).toBe('triggered')
+  })
+
+  it('waits as long as PagerDuty asks for when that is short, and sends it once more: a 429 was not done', async () => {
+    server.add('Q1ABCDEF')
+    server.throttle.left = 2
+    const made = await plan()
+    server.throttle.left = 2
+    await command.run(made, world.run(made).ctx)
+    expect(server.incidents.get('Q1ABCDEF')?.status).toBe(status)
+  })
+
+  it('refuses an incident in a state that nobody knows, and does not take it for done or not done', async () => {
+    server.add('Q1ABCDEF')
+    const made = await plan()
+    server.strange.status = 'suppressed'
+    await expect(plan()).rejects.toThrow(
+      new Refused('Incident #1234 is in a state that is unknown: suppressed. Change it in PagerDuty.'),
+    )
+    expect(await command.probe(made, step, world.read())).toMatchObject({ landed: 'cannot_tell' })
+    expect(await command.verify(made, world.read())).toMatchObject([{ ok: false, detail: 'it is unknown: suppressed' }])
   })
 
   it('finds by its probe that a change whose answer was lost has landed', async () => {
