@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { watchAws } from '../../harness/aws-watch.ts'
 
 /** What a handler throws: AWS's error code and message. */
 export class QueryFault extends Error {
@@ -35,7 +36,10 @@ export function members(form: URLSearchParams, name: string): Record<string, str
   return list
 }
 
-/** A server that speaks AWS Query (form in, XML out) for one service, and refuses what is not signed for it. */
+/**
+ * A server that speaks AWS Query (form in, XML out) for one service, and refuses what is not signed for it. Requests and answers
+ * are held to the SDK's model of the service: `close` throws what differs.
+ */
 export async function startQuery(
   service: string,
   version: string,
@@ -71,6 +75,7 @@ export async function startQuery(
       )
     }
   })
+  const watch = watchAws(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -83,6 +88,7 @@ export async function startQuery(
     async close() {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      watch.assertHeld()
     },
   }
 }

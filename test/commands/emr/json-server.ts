@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { watchAws } from '../../harness/aws-watch.ts'
 
 export type Json = Record<string, unknown>
 
@@ -54,6 +55,7 @@ export async function startJson(
       send(error instanceof Fault ? fault.status : 500, { __type: fault.code, message: fault.message })
     }
   })
+  const watch = watchAws(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -71,6 +73,7 @@ export async function startJson(
     async close() {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      watch.assertHeld()
     },
   }
 }

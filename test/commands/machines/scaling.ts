@@ -97,7 +97,15 @@ export async function startScaling(name: string) {
       state.inServiceAtTermination.push(state.instances.filter((i) => i.LifecycleState === 'InService').length)
       one.LifecycleState = 'Terminating'
       one.looks = 1
-      return { Activity: { ActivityId: 'a-1', AutoScalingGroupName: name, Cause: 'by hand', StatusCode: 'InProgress' } }
+      return {
+        Activity: {
+          ActivityId: 'a-1',
+          AutoScalingGroupName: name,
+          Cause: 'by hand',
+          StatusCode: 'InProgress',
+          StartTime: '2026-03-14T02:07:00Z',
+        },
+      }
     },
   })
   return {

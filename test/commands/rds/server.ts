@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { watchAws } from '../../harness/aws-watch.ts'
 import { type Instance, instanceActions } from './instances.ts'
 import { element, escapeXml, Fault } from './wire.ts'
 
@@ -156,6 +157,7 @@ export async function startRds(role: string) {
       )
     }
   })
+  const watch = watchAws(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -184,6 +186,7 @@ export async function startRds(role: string) {
     async close() {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      watch.assertHeld()
     },
   }
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { watchAws } from '../../harness/aws-watch.ts'
 import type { Ended } from './copy.ts'
 
 class Fault extends Error {
@@ -190,6 +191,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     }
     reply.writeHead(status, { 'content-type': type }).end(text)
   })
+  const watch = watchAws(server)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
@@ -219,6 +221,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
       await Promise.allSettled(under)
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      watch.assertHeld()
     },
   }
 }
