@@ -198,6 +198,7 @@ export async function startWorker(deps: AppDeps & { publicKey: KeyObject; worker
       secret: secrets.secret,
       strike: secrets.strike,
       lastFreeze: async () => (await freezeFile(config.freezeFile)) ?? (await freezer.last()),
+      onFault: (err) => log.warn({ err }, 'a command failed'),
       signal: halt.signal,
     }
     const gather = createGather(bench)

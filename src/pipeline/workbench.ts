@@ -9,6 +9,7 @@ import type { Policy } from '../domain/policy.ts'
 import type { Clock, Journal, Locks, Pulse } from '../domain/ports.ts'
 import { windowOf } from '../domain/window.ts'
 import { type ConnectionConfig, createContext } from './context.ts'
+import { isOwnWord, sentenceOf } from './told.ts'
 import type { Ids } from './transact.ts'
 
 /** A command with the digest of its source, which a grant covers. */
@@ -30,6 +31,8 @@ export type Workbench = Readonly<{
   strike: (text: string) => string
   /** The last freeze: while it stands nothing starts and what runs is stopped; what was approved before it was lifted is void. */
   lastFreeze: () => Promise<Freeze | null>
+  /** Is given what a command threw that people are told in other words. */
+  onFault?: (error: unknown) => void
   /** Aborts when the worker stops. */
   signal: AbortSignal
 }>
@@ -117,13 +120,11 @@ export const struck = (bench: Workbench, value: unknown): unknown => {
   return whole(JSON.parse(JSON.stringify(value)))
 }
 
-/** The first line of what went wrong, for people; the log has the chain. */
-export const messageOf = (bench: Workbench, error: unknown): string =>
-  bench
-    .strike(error instanceof Error ? error.message : String(error))
-    .split('\n', 1)[0]!
-    .slice(0, 500)
-    .toWellFormed() || 'unknown error'
+/** What went wrong as one sentence for people; the log is given the whole of it. */
+export function messageOf(bench: Workbench, error: unknown): string {
+  if (!isOwnWord(error)) bench.onFault?.(error)
+  return bench.strike(sentenceOf(error)).split('\n', 1)[0]!.slice(0, 500).toWellFormed() || 'unknown error'
+}
 
 /** Makes the plan of a proposal as the world is now, and everything that a person decides on with it. */
 export async function makeSubject(bench: Workbench, incident: Incident, proposal: Proposal): Promise<Subject> {
