@@ -1,4 +1,5 @@
 import type { Client, QueryConfig } from 'pg'
+import type { Sql } from './session.ts'
 import { clean } from './text.ts'
 
 /** The planner's view of a running query; `problem` says why there is none. */
@@ -15,8 +16,15 @@ const EXPLAINABLE = /^\s*(select|with|insert|update|delete|merge|values)\b/i
  * refuses a second statement, inside a read-only transaction that is rolled back. The plan is the generic one, which
  * does not depend on the values of its parameters: they are not known here.
  */
-export async function estimate(client: Client, query: string): Promise<Estimate> {
+export async function estimate(sql: Sql, query: string): Promise<Estimate> {
   if (!EXPLAINABLE.test(query)) return none('not a statement with a plan')
+  // plan_cache_mode: https://www.postgresql.org/docs/release/12.0/
+  if (sql.version() > 0 && sql.version() < 12) return none(`Postgres ${sql.version()} gives no plan without the values`)
+  const found = await sql.alone((client) => explained(client, query))
+  return found ?? none('a pooler of transactions keeps no session to ask in')
+}
+
+async function explained(client: Client, query: string): Promise<Estimate> {
   await client.query('begin read only')
   try {
     await client.query({ text: `prepare keyturn_estimate as ${query}`, queryMode: 'extended' } as QueryConfig)

@@ -2,11 +2,12 @@ import { z } from 'zod'
 import { defineRead, type EvidenceBlock } from '../../src/domain/command.ts'
 import { postgres } from './connection.ts'
 import { type Estimate, estimate } from './estimate.ts'
-import { readConnections, readLocks, readRunning } from './sessions.ts'
+import { readConnections, readHolders, readLocks, readRunning, readTimeouts } from './sessions.ts'
 import { clean, duration } from './text.ts'
 
 /** Planning is bounded: only the longest queries are explained. */
 const EXPLAINED = 3
+const MOST_HOLDERS = 5
 
 /** The longest running queries with the planner's estimates, the locks they hold, and how full the server is. */
 export const longestQueries = defineRead({
@@ -21,6 +22,8 @@ export const longestQueries = defineRead({
     const { client, settings } = await ctx.connect(postgres, connection)
     const sessions = await readRunning(client, limit)
     const states = await readConnections(client)
+    const holders = await readHolders(client, MOST_HOLDERS)
+    const timeoutOf = await readTimeouts(client)
     const locks = await readLocks(
       client,
       sessions.map((s) => s.pid),
@@ -44,6 +47,7 @@ export const longestQueries = defineRead({
           'waits for',
           'estimated rows',
           'estimated cost',
+          'statement_timeout',
           'query',
           'never ended',
         ],
@@ -55,10 +59,16 @@ export const longestQueries = defineRead({
           s.waitsFor,
           estimates.get(s.pid)?.rows ?? '',
           estimates.get(s.pid)?.cost ?? '',
+          timeoutOf(s.user, s.database) || 'none of its role',
           s.query,
           s.protectedBecause,
         ]),
         omitted: 0,
+      })
+    if (longest && !settings.explain)
+      blocks.push({
+        type: 'text',
+        text: 'Estimates are off: with "explain: true" the connection shows the plans of running queries.',
       })
     for (const [pid, found] of estimates)
       blocks.push({ type: 'code', text: `plan of ${pid}\n${found.plan || `none: ${found.problem}`}` })
@@ -74,6 +84,17 @@ export const longestQueries = defineRead({
       title: `Connections: ${used} of ${states[0]?.most ?? '?'}`,
       unit: 'sessions',
       points: states.map((row) => ({ label: row.state, value: row.sessions })),
+    })
+    blocks.push({
+      type: 'table',
+      columns: ['user', 'application', 'sessions', 'idle'],
+      rows: holders.map((one) => [
+        clean(one.user, 63),
+        clean(one.application, 63),
+        String(one.sessions),
+        String(one.idle),
+      ]),
+      omitted: 0,
     })
     const summary = longest
       ? `The longest on ${connection}: session ${longest.pid} of ${longest.user}, ${longest.state} for ${duration(longest.ageSeconds)}.`

@@ -1,6 +1,8 @@
-import type { Client } from 'pg'
+import { setTimeout as pause } from 'node:timers/promises'
 import { changed } from './changed.ts'
-import { APPLICATION, SIGNAL_WAIT_MS } from './connection.ts'
+import { SIGNAL_WAIT_MS } from './connection.ts'
+import { SqlFault } from './faults.ts'
+import { APPLICATION, type Sql } from './session.ts'
 import { clean } from './text.ts'
 
 /** One session as pg_stat_activity shows it. Times are ISO 8601 in UTC with microseconds, as the server has them. */
@@ -33,11 +35,15 @@ export type Session = Readonly<{
 
 const utc = (column: string) => `coalesce(to_char(${column} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '')`
 
+/** Roles of RDS, Cloud SQL, AlloyDB and Azure that keep the server itself; of some of them nobody sees that they are superusers. */
+const SERVICE = ['rdsadmin', 'rdsrepladmin', 'cloudsqladmin', 'alloydbadmin', 'azuresu']
+
 /** Why a session is left alone; '' otherwise. `a` is pg_stat_activity, `r` the session's role. */
 const PROTECTED = `case
   when a.pid = pg_backend_pid() or (a.application_name = '${APPLICATION}' and a.usename = current_user) then 'a session of Keyturn'
   when a.backend_type = 'walsender' or exists (select from pg_stat_replication s where s.pid = a.pid) then 'a replication session'
   when a.backend_type <> 'client backend' then 'a process of the server (' || a.backend_type || ')'
+  when a.usename in (${SERVICE.map((name) => `'${name}'`).join(', ')}) then 'a session of the database service itself'
   when r.rolsuper then 'a superuser session'
   when r.rolreplication then 'a session of a replication role'
   when r.oid is null or a.backend_start is null then 'not visible to ' || current_user || ' (grant pg_monitor)'
@@ -77,6 +83,17 @@ order by coalesce(a.query_start, a.xact_start), a.pid limit $1`
 const CONNECTIONS = `
 select coalesce(state, 'unknown') as state, count(*)::int as sessions, current_setting('max_connections')::int as most
 from pg_stat_activity where backend_type = 'client backend' group by 1 order by 2 desc, 1`
+
+const HOLDERS = `
+select coalesce(usename, '') as "user", coalesce(application_name, '') as application, count(*)::int as sessions,
+  (count(*) filter (where state like 'idle%'))::int as idle
+from pg_stat_activity where backend_type = 'client backend' group by 1, 2 order by 3 desc, 1, 2 limit $1`
+
+const TIMEOUTS = `
+select coalesce(r.rolname, '') as "user", coalesce(d.datname, '') as database, split_part(one, '=', 2) as value
+from pg_db_role_setting s cross join lateral unnest(s.setconfig) as one
+left join pg_roles r on r.oid = s.setrole left join pg_database d on d.oid = s.setdatabase
+where one like 'statement_timeout=%'`
 
 const LOCKS = `
 select l.pid, l.mode, count(*)::int as locks, bool_or(not l.granted) as waits,
@@ -125,22 +142,41 @@ const toSession = (row: Row): Session => ({
 })
 
 /** Everyone who waits for a lock, everyone who is waited for, and the given pids if they exist; sorted by pid. */
-export async function readBlocking(client: Client, also: readonly number[] = []): Promise<Session[]> {
+export async function readBlocking(client: Sql, also: readonly number[] = []): Promise<Session[]> {
   return (await client.query<Row>(BLOCKING, [also])).rows.map(toSession)
 }
 
 /** Sessions with an open statement or transaction, the longest first; Keyturn's own is left out. */
-export async function readRunning(client: Client, limit: number): Promise<Session[]> {
+export async function readRunning(client: Sql, limit: number): Promise<Session[]> {
   return (await client.query<Row>(RUNNING, [limit])).rows.map(toSession)
 }
 
 /** How many client sessions are in which state, and the server's limit. */
-export async function readConnections(client: Client) {
+export async function readConnections(client: Sql) {
   return (await client.query<{ state: string; sessions: number; most: number }>(CONNECTIONS)).rows
 }
 
+/** Who holds how many of them, those with most first: role and application. */
+export async function readHolders(client: Sql, limit: number) {
+  return (await client.query<{ user: string; application: string; sessions: number; idle: number }>(HOLDERS, [limit]))
+    .rows
+}
+
+/** The statement_timeout that a role has in a database of its own or for all of its roles; '' for none. */
+export async function readTimeouts(client: Sql) {
+  const { rows } = await client.query<{ user: string; database: string; value: string }>(TIMEOUTS)
+  return (user: string, database: string): string =>
+    rows
+      .filter((row) => ['', user].includes(row.user) && ['', database].includes(row.database))
+      // https://www.postgresql.org/docs/current/catalog-pg-db-role-setting.html: the more it says, the more it counts.
+      .sort(
+        (a, b) =>
+          Number(b.user !== '') - Number(a.user !== '') || Number(b.database !== '') - Number(a.database !== ''),
+      )[0]?.value ?? ''
+}
+
 /** The locks of the given pids by mode, with the tables of this database and their estimated rows. */
-export async function readLocks(client: Client, pids: readonly number[]) {
+export async function readLocks(client: Sql, pids: readonly number[]) {
   const { rows } = await client.query<{ pid: number; mode: string; locks: number; waits: boolean; tables: string }>(
     LOCKS,
     [pids],
@@ -154,26 +190,53 @@ export type Identity = Readonly<{ pid: number; backendStart: string; transaction
 /** `left_alone`: no such session any more, another transaction or query by now, or one that is protected. */
 export type Signalled = 'ended' | 'signalled' | 'left_alone'
 
+// OFFSET keeps the check in front of the signal, as MATERIALIZED does from Postgres 12 on.
 const signal = (call: string, same: string) => `
-with target as materialized (
-  select a.pid ${FROM} where a.pid = $1 and ${utc('a.backend_start')} = $2 and ${same} = $3 and ${PROTECTED} = ''
+with target as (
+  select a.pid ${FROM} where a.pid = $1 and ${utc('a.backend_start')} = $2 and ${same} = $3 and ${PROTECTED} = '' offset 0
 ) select ${call} as done from target`
 
-const TERMINATE = signal(`pg_terminate_backend(pid, ${SIGNAL_WAIT_MS})`, utc('a.xact_start'))
+const SAME_TRANSACTION = utc('a.xact_start')
+const TERMINATE = signal(`pg_terminate_backend(pid, ${SIGNAL_WAIT_MS})`, SAME_TRANSACTION)
+/** Before Postgres 14 the function neither waits nor takes a time: https://www.postgresql.org/docs/release/14.0/ */
+const TERMINATE_AT_ONCE = signal('pg_terminate_backend(pid)', SAME_TRANSACTION)
 const CANCEL = signal(
   'pg_cancel_backend(pid)',
   `case when a.state = 'active' then ${utc('a.query_start')} else '-' end`,
 )
+const THERE = `select a.pid from pg_stat_activity a where a.pid = $1 and ${utc('a.backend_start')} = $2`
+
+/** SQLSTATE of a function that the server does not have. */
+const UNDEFINED_FUNCTION = '42883'
+const LOOK_EVERY_MS = 100
 
 /** Ends the session if it is still the same process in the same transaction: check and signal are one statement. */
-export async function terminate(client: Client, it: Identity): Promise<Signalled> {
-  const { rows } = await changed<{ done: boolean }>(client, TERMINATE, [it.pid, it.backendStart, it.transactionStart])
+export async function terminate(client: Sql, it: Identity): Promise<Signalled> {
+  const values = [it.pid, it.backendStart, it.transactionStart]
+  if (client.version() === 0 || client.version() >= 14)
+    try {
+      const { rows } = await changed<{ done: boolean }>(client, TERMINATE, values)
+      if (!rows[0]) return 'left_alone'
+      return rows[0].done ? 'ended' : 'signalled'
+    } catch (error) {
+      // The statement was not begun: servers that only look like Postgres 14.
+      if (!(error instanceof SqlFault && error.code === UNDEFINED_FUNCTION)) throw error
+    }
+  const { rows } = await changed<{ done: boolean }>(client, TERMINATE_AT_ONCE, values)
   if (!rows[0]) return 'left_alone'
-  return rows[0].done ? 'ended' : 'signalled'
+  try {
+    for (let waited = 0; waited < SIGNAL_WAIT_MS; waited += LOOK_EVERY_MS) {
+      if ((await client.query(THERE, [it.pid, it.backendStart])).rows.length === 0) return 'ended'
+      await pause(LOOK_EVERY_MS)
+    }
+  } catch {
+    // The signal is out; whether it helped is looked at once more when the run is verified.
+  }
+  return 'signalled'
 }
 
 /** Cancels the query if the same process still runs it: check and signal are one statement. */
-export async function cancel(client: Client, it: Identity): Promise<Signalled> {
+export async function cancel(client: Sql, it: Identity): Promise<Signalled> {
   const { rows } = await changed<{ done: boolean }>(client, CANCEL, [it.pid, it.backendStart, it.queryStart])
   return rows[0] ? 'signalled' : 'left_alone'
 }

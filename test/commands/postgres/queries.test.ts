@@ -85,7 +85,7 @@ describe('postgres.longest-queries', () => {
         ]),
       }),
     )
-    expect(evidence.blocks.at(-1)).toMatchObject({ type: 'chart', unit: 'sessions' })
+    expect(evidence.blocks.at(-2)).toMatchObject({ type: 'chart', unit: 'sessions' })
   })
 
   it('shows no more queries than asked for', async () => {
