@@ -19,10 +19,12 @@ export class SqlFault extends Error {
 
 /** The SQLSTATE or system code of what `pg` threw; '' for neither. */
 export const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string' ? error.code : ''
 
 const said = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/[\s\p{Cc}]+/gu, ' ').slice(0, 200)
+  String((error as { message?: unknown } | null)?.message ?? error)
+    .replace(/[\s\p{Cc}]+/gu, ' ')
+    .slice(0, 200)
 
 const TRUST =
   'is signed by an authority that is not known here. Set caFile (or ca) to the bundle of that authority; for RDS that is global-bundle.pem of AWS.'
