@@ -3,9 +3,11 @@ import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
-import { outliving, rest as pause, settled, waiting } from '../settle.ts'
+import { outlive } from '../aws/outlive.ts'
+import { rest as pause, settled, waiting } from '../settle.ts'
 import { groupOf, machines } from './connection.ts'
 import { findGroup, isInService, refuseUnlessSteady, versionOf } from './group.ts'
+import { paceOf } from './send.ts'
 import { InstanceId, listOf } from './shell.ts'
 
 type One = Readonly<{ instance: string; fingerprint: string }>
@@ -189,9 +191,9 @@ async function untilReplaced(
 ): Promise<string> {
   const { settings } = await ctx.connect(machines, data.connection)
   const until = ctx.now().getTime() + settings.replaceMinutes * 60_000
-  const pace = { everySeconds: settings.pollSeconds, signal: ctx.signal, note }
+  const pace = paceOf(settings, ctx.signal, note)
   for (;;) {
-    const { leaving, state, up, desired } = await outliving(() => stateOf(data, instance, ctx), pace)
+    const { leaving, state, up, desired } = await outlive(() => stateOf(data, instance, ctx), pace)
     const shown = `${up} of ${desired} machines are in service`
     if (leaving && up >= desired) return shown
     const untouched = rest > 0 ? `; ${rest} machines after it were not touched` : ''

@@ -9,7 +9,8 @@ import {
 } from '@aws-sdk/client-ssm'
 import { type Finding, Refused, Unanswered } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
-import { outliving, type Pace, rest, settled } from '../settle.ts'
+import { outlive } from '../aws/outlive.ts'
+import { rest, settled } from '../settle.ts'
 import type { Clients, Settings } from './connection.ts'
 
 /** What a script left on one machine. `out` and `err` are untrusted. Systems Manager keeps 24,000 characters of `out`. */
@@ -35,14 +36,23 @@ export async function look(
   settings: Settings,
   order: Omit<Order, 'comment'>,
   signal: AbortSignal,
-  note?: (text: string) => void,
+  note: Note = () => {},
 ): Promise<Map<string, Result>> {
   const input = inputOf(settings, { ...order, comment: LOOKS })
-  const pace = { everySeconds: settings.pollSeconds, signal, ...(note && { note }) }
+  const pace = paceOf(settings, signal, note)
   // A second one of these does no harm.
-  const { Command } = await outliving(() => reads.send(new SendCommandCommand(input), { abortSignal: signal }), pace)
+  const { Command } = await outlive(() => reads.send(new SendCommandCommand(input), { abortSignal: signal }), pace)
   return untilOver(reads, pace, Command?.CommandId, order.instances)
 }
+
+/** Says in the thread why something takes longer. */
+export type Note = (text: string) => void
+type Pace = Readonly<{ signal: AbortSignal; pauseMs: number; onPause: Note }>
+export const paceOf = ({ pollSeconds }: Pick<Settings, 'pollSeconds'>, signal: AbortSignal, onPause: Note): Pace => ({
+  signal,
+  pauseMs: pollSeconds * 1000,
+  onPause,
+})
 
 const inputOf = (settings: Settings, { instances, script, comment }: Order) => ({
   DocumentName: 'AWS-RunShellScript',
@@ -60,18 +70,17 @@ async function untilOver(
   instances: readonly string[],
 ): Promise<Map<string, Result>> {
   if (!id) throw new Error('machines: Systems Manager gave no id for the command')
-  const { signal, everySeconds } = pace
   const results = new Map<string, Result>()
   try {
     for (const instance of instances) {
-      const now = () => outliving(() => invocation(client, id, instance, signal), pace)
+      const now = () => outlive(() => invocation(client, id, instance, pace.signal), pace)
       let seen = await now()
       for (let strange = 0; !OVER.has(seen?.Status ?? ''); ) {
         if (!UNDER_WAY.has(seen?.Status ?? '') && ++strange > STRANGE_LOOKS)
           throw new Error(
             `machines: Systems Manager says of the command ${id} on ${instance}: ${seen ? `unknown: ${seen.Status}` : 'there is none'}`,
           )
-        await rest(everySeconds, signal)
+        await rest(pace.pauseMs / 1000, pace.signal)
         seen = await now()
       }
       results.set(instance, {
@@ -83,7 +92,7 @@ async function untilOver(
     }
   } catch (error) {
     // Not by the signal of the run, which has ended. Whether it stopped in time is for the probe to find out.
-    if (signal.aborted)
+    if (pace.signal.aborted)
       await client
         .send(new CancelCommandCommand({ CommandId: id }), { abortSignal: AbortSignal.timeout(5_000) })
         .catch(() => {})
@@ -116,14 +125,14 @@ export async function perform(
   settings: Settings,
   order: { instance: string; script: readonly string[]; comment: string },
   signal: AbortSignal,
-  note?: (text: string) => void,
+  note: Note = () => {},
 ): Promise<string> {
   const { instance, script, comment } = order
   const input = inputOf(settings, { instances: [instance], script, comment })
   const sent = await answered(`SendCommand ${instance}`, signal, () =>
     clients.writes.send(new SendCommandCommand(input), { abortSignal: signal }),
   )
-  const pace = { everySeconds: settings.pollSeconds, signal, ...(note && { note }) }
+  const pace = paceOf(settings, signal, note)
   const results = await untilOver(clients.reads, pace, sent.Command?.CommandId, [instance]).catch((error: unknown) => {
     if (signal.aborted) throw error
     // It was taken, and may run still.

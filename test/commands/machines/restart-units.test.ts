@@ -139,16 +139,16 @@ describe('machines.restart-units', () => {
     expect(await refusal({})).toContain('does not reach af-1')
   })
 
-  it('goes on when Systems Manager has too many requests five times in a row, and says so', async () => {
+  it('goes on when Systems Manager has too many requests many times in a row, and says so', async () => {
     const shown = await plan()
     m.fleet.state.before = (script) => {
-      if (script.includes('restart') && m.fleet.changes().length === 1) m.fleet.refuse('GetCommandInvocation', 5)
+      if (script.includes('restart') && m.fleet.changes().length === 1) m.fleet.refuse('GetCommandInvocation', 5 + 10)
     }
     const { ctx, recording } = m.world.run(shown)
     await restartUnits.run(shown, ctx)
     expect(IDS.map((id) => m.fleet.starts(id, WORKER))).toEqual([2, 2, 2])
-    expect(recording.progress.map((one) => one.note)).toContain(
-      'af-1: the service does not answer now (ThrottlingException); it is asked again',
+    expect(recording.progress.map((one) => one.note)).toContainEqual(
+      expect.stringMatching(/^af-1: No answer for now, looking again: AWS refuses SSM GetCommandInvocation for now/),
     )
   })
 

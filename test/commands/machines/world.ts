@@ -40,6 +40,7 @@ export async function startMachines(group: object = {}, settings: object = {}) {
           accessKeyIdFrom: 'K',
           secretAccessKeyFrom: 'K',
           pollSeconds: 0.005,
+          backoffMs: 1,
           comeBackSeconds: 8,
           replaceMinutes: 0.2,
           groups: {
