@@ -1,19 +1,21 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { ExportTask } from '@aws-sdk/client-rds'
 import { CancelExportTaskCommand, ExportTaskNotFoundFault, InvalidExportTaskStateFault } from '@aws-sdk/client-rds'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { outlive } from '../aws/outlive.ts'
+import { rest } from '../settle.ts'
 import { rds } from './connection.ts'
-import { databasesOf, findTask, isRunning, onlyOf, placeOf } from './tasks.ts'
+import { databasesOf, findTask, isAlive, isRunning, onlyOf, placeOf, stateOf } from './tasks.ts'
 
 /** `identity` tells the task from a later one of the same name. */
 type Data = Readonly<{ connection: string; name: string; identity: string }>
 
-const stateOf = (task: ExportTask | null): string => task?.Status?.toUpperCase() ?? 'GONE'
 const identityOf = (task: ExportTask): string => [task.SourceArn, task.SnapshotTime?.toISOString() ?? ''].join(' ')
 const isStopped = (state: string): boolean => state === 'CANCELED' || state === 'CANCELING'
+/** DescribeExportTasks may show the old state for a few looks after a cancel. */
+const STALE_LOOKS = 8
 
 /** Cancels one export to S3 that runs, and waits until its slot is free. What it has written so far stays in S3. */
 export const cancelExport = defineChange({
@@ -34,8 +36,7 @@ export const cancelExport = defineChange({
     const task = await findTask(client.reads, name, ctx.signal)
     if (!task) throw new Refused(`There is no export task named ${name} in this account and region.`)
     const state = stateOf(task)
-    if (!isRunning(task) || isStopped(state))
-      throw new Refused(`${name} is ${state}; only an export that starts or runs can be cancelled.`)
+    if (!isAlive(task)) throw new Refused(`${name} is ${state}; only an export that starts or runs can be cancelled.`)
     if (task.S3Bucket !== settings.bucket)
       throw new Refused(
         `${name} goes to the bucket ${task.S3Bucket}, not to the one of the connection "${connection}": it is somebody else's.`,
@@ -79,7 +80,7 @@ export const cancelExport = defineChange({
       if (!task || identityOf(task) !== data.identity)
         throw new Refused(`${data.name} is ${task ? 'another export than the one that was shown' : 'gone'}.`)
       if (isStopped(state)) return state
-      if (!isRunning(task)) throw new Refused(`${data.name} is ${state}: it ended by itself.`)
+      if (!isAlive(task)) throw new Refused(`${data.name} is ${state}: it ended by itself.`)
       try {
         const sent = await answered(`CancelExportTask ${data.name}`, ctx.signal, () =>
           client.writes.send(new CancelExportTaskCommand({ ExportTaskIdentifier: data.name }), {
@@ -94,11 +95,16 @@ export const cancelExport = defineChange({
       }
     })
     const state = await ctx.step('wait', async () => {
-      for (;;) {
-        const now = stateOf(await look(data, ctx))
-        if (now !== 'CANCELING') return now
-        ctx.progress(1, 2, `${data.name} is ${now}`)
-        await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+      const note = (text: string) => ctx.progress(1, 2, text)
+      const pace = { signal: ctx.signal, pauseMs: settings.pollSeconds * 1000, onPause: note }
+      for (let stale = 0; ; ) {
+        const task = await outlive(() => look(data, ctx), pace)
+        const now = stateOf(task)
+        if (!task || !isRunning(task)) return now
+        if (now !== 'CANCELING' && ++stale > STALE_LOOKS)
+          throw new Error(`${data.name} is ${now}, though RDS has taken the cancel. Look at it in the RDS console.`)
+        note(`${data.name} is ${now}`)
+        await rest(settings.pollSeconds, ctx.signal)
       }
     })
     return `The export ${data.name} is ${state}.`

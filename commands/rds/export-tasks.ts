@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead } from '../../src/domain/command.ts'
 import { rds } from './connection.ts'
-import { databasesOf, findTask, isRunning, listTasks, MAX_RUNNING, nameOf, onlyOf, placeOf } from './tasks.ts'
+import { databasesOf, findTask, isRunning, listTasks, MAX_RUNNING, nameOf, onlyOf, placeOf, stateOf } from './tasks.ts'
 
 const RECENT = 10
 
@@ -32,7 +32,7 @@ export const exportTasks = defineRead({
     if (named)
       blocks.push({
         type: 'text',
-        text: `${name}: ${named.Status}, in ${placeOf(named)}${named.FailureCause ? `; ${named.FailureCause}` : ''}.`,
+        text: `${name}: ${stateOf(named)}, in ${placeOf(named)}${named.FailureCause ? `; ${named.FailureCause}` : ''}.`,
       })
     if (running.length > 0)
       blocks.push({
@@ -41,7 +41,7 @@ export const exportTasks = defineRead({
       })
     const slots = `${running.length} of ${MAX_RUNNING} export slots of the account are taken`
     const found =
-      name === '' ? '' : named ? ` A task named ${name} exists: ${named.Status}.` : ` There is no task named ${name}.`
+      name === '' ? '' : named ? ` A task named ${name} exists: ${stateOf(named)}.` : ` There is no task named ${name}.`
     return { summary: `${slots}.${found}`, blocks }
   },
 })
@@ -53,7 +53,7 @@ const table = (tasks: readonly ExportTask[], rows: number): EvidenceBlock => ({
     .slice(0, rows)
     .map((task) => [
       nameOf(task),
-      task.Status ?? 'unknown',
+      stateOf(task),
       `${task.PercentProgress ?? 0} %`,
       (task.SourceArn ?? '').split(':').slice(5).join(':'),
       databasesOf(onlyOf(task)),

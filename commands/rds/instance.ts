@@ -22,6 +22,12 @@ export async function findInstance(client: RDSClient, id: string, signal: AbortS
 
 export const classOf = (instance: DBInstance): string => instance.DBInstanceClass ?? 'unknown'
 export const stateOf = (instance: DBInstance): string => instance.DBInstanceStatus ?? 'unknown'
+/** Another class leaves the storage, and whether it grows by itself, as they are. */
+export const storageOf = ({ AllocatedStorage, MaxAllocatedStorage, StorageType }: DBInstance): string =>
+  [
+    `${AllocatedStorage ?? 'unknown'} GiB${StorageType ? ` ${StorageType}` : ''}, stays as it is`,
+    MaxAllocatedStorage ? `grows by itself up to ${MaxAllocatedStorage} GiB` : 'does not grow by itself',
+  ].join('; ')
 /** The class that it is getting, or null. */
 export const pendingClass = (instance: DBInstance): string | null =>
   instance.PendingModifiedValues?.DBInstanceClass ?? null

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import {
   InsufficientDBInstanceCapacityFault,
   InvalidDBInstanceStateFault,
@@ -8,14 +7,18 @@ import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { outlive } from '../aws/outlive.ts'
+import { rest } from '../settle.ts'
 import { rds } from './connection.ts'
-import { classOf, findInstance, isOffered, pendingClass, pendingOf, stateOf } from './instance.ts'
+import { classOf, findInstance, isOffered, pendingClass, pendingOf, stateOf, storageOf } from './instance.ts'
 
 /** `resource` is RDS's own id: an instance that was deleted and made again has another. */
 type Data = Readonly<{ connection: string; instance: string; resource: string; from: string; to: string }>
 
 /** DescribeDBInstances may show the old state for a few looks after a change. */
 const STALE_LOOKS = 8
+/** The class of instances of Aurora Serverless v2. */
+const SERVERLESS = 'db.serverless'
 const BROKEN = /^(failed|storage-full|restore-error|inaccessible-|incompatible-)/
 
 /** Gives one allow-listed instance another allow-listed class at once, and waits until it is available with it. */
@@ -34,7 +37,7 @@ export const resizeInstance = defineChange({
       .describe('DB instance'),
     class: z
       .string()
-      .regex(/^db\.[a-z0-9-]+\.[a-z0-9-]+$/, 'a class such as db.r6g.xlarge')
+      .regex(/^db\.([a-z0-9-]+\.[a-z0-9-]+|serverless)$/, 'a class such as db.r6g.xlarge')
       .describe('Class that it shall have'),
   }),
   async plan({ connection, instance: id, class: to }, ctx) {
@@ -52,6 +55,10 @@ export const resizeInstance = defineChange({
     const from = classOf(found)
     const pending = pendingOf(found)
     if (from === to) throw new Refused(`${id} is a ${to} already.`)
+    if (from === SERVERLESS || to === SERVERLESS)
+      throw new Refused(
+        `${id} ${from === SERVERLESS ? 'is' : 'would become'} serverless, which has no size of its own: its cluster's capacity range decides. Its owner can raise it: aws rds modify-db-cluster --db-cluster-identifier ${found.DBClusterIdentifier ?? '…'} --serverless-v2-scaling-configuration MinCapacity=…,MaxCapacity=…`,
+      )
     if (stateOf(found) !== 'available')
       throw new Refused(`${id} is ${stateOf(found)}; it can be resized when it is available again.`)
     if (pending.length > 0)
@@ -78,7 +85,7 @@ export const resizeInstance = defineChange({
             Engine: `${found.Engine} ${found.EngineVersion}`,
             Zones: found.MultiAZ ? 'several' : 'one',
             ...(found.DBClusterIdentifier && { Cluster: found.DBClusterIdentifier }),
-            Storage: `${found.AllocatedStorage ?? 'unknown'} GiB`,
+            Storage: storageOf(found),
             Created: found.InstanceCreateTime?.toISOString() ?? 'unknown',
           },
         },
@@ -119,14 +126,16 @@ export const resizeInstance = defineChange({
       return 'sent'
     })
     await ctx.step('wait', async () => {
+      const onPause = (text: string) => ctx.progress(1, 2, text)
       for (let looks = 1; ; looks++) {
-        const now = await look(data, ctx)
+        const pace = { signal: ctx.signal, pauseMs: settings.pollSeconds * 1000, onPause }
+        const now = await outlive(() => look(data, ctx), pace)
         if (now.isDone) return now.sentence
         if (BROKEN.test(now.state)) throw new Error(`${now.sentence}. Wake the owner of the database.`)
         if (now.state === 'available' && now.pending === null && looks >= STALE_LOOKS)
           throw new Error(`${now.sentence}: RDS took the change back or never began.`)
         ctx.progress(1, 2, `${now.sentence} (look ${looks})`)
-        await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+        await rest(settings.pollSeconds, ctx.signal)
       }
     })
     return `${data.instance} is a ${data.to} now, before it was a ${data.from}.`

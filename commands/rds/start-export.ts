@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { rds } from './connection.ts'
-import { databasesOf, findSource, findTask, isComplete, isRunning, listTasks, onlyOf } from './tasks.ts'
+import { databasesOf, findSource, findTask, isAlive, isComplete, listTasks, onlyOf, placeOf, stateOf } from './tasks.ts'
 import type { Wanted } from './wanted.ts'
-import { isSame, placeOfWanted, refuseUnlessFree, start } from './wanted.ts'
+import { isSame, madeAlready, placeOfWanted, refuseUnlessFree, start } from './wanted.ts'
 
-type Data = Readonly<{ connection: string; wanted: Wanted }>
+type Data = Readonly<{ connection: string; wanted: Wanted; again: boolean }>
 
 /** RDS exports parts only of databases, schemas and tables with these characters: "Limitations" of the user guide. */
 const PART = /^[A-Za-z0-9$_]+(\.[A-Za-z0-9$_]+){0,2}$/
@@ -29,14 +29,18 @@ export const startExport = defineChange({
       .regex(/^arn:[^:]+:rds:[^:]*:[^:]*:(cluster|cluster-snapshot|snapshot):.+$/, 'the ARN of a snapshot or cluster')
       .describe('ARN of the snapshot or cluster'),
     databases: z.string().default('').describe('Databases, separated by commas; empty for all'),
+    again: z.enum(['no', 'yes']).default('no').describe('Whether one that was made already is made again'),
   }),
-  async plan({ connection, name, source: arn, databases }, ctx) {
+  async plan({ connection, name, source: arn, databases, again }, ctx) {
     const { client, settings } = await ctx.connect(rds, connection)
     const { bucket, iamRoleArn, kmsKeyId } = settings
     if (!bucket || !iamRoleArn || !kmsKeyId)
       throw new Refused(
         `The connection "${connection}" does not say where exports go. Set bucket, iamRoleArn and kmsKeyId.`,
       )
+    const region = arn.split(':')[3]
+    if (region && region !== settings.region)
+      throw new Refused(`${arn} is in ${region}; the connection "${connection}" is for ${settings.region}.`)
     const only = [
       ...new Set(
         databases
@@ -64,7 +68,8 @@ export const startExport = defineChange({
       key: kmsKeyId,
     }
     const tasks = await listTasks(client.reads, ctx.signal)
-    await refuseUnlessFree(client.reads, tasks, wanted, source, ctx.signal)
+    await refuseUnlessFree(client.reads, tasks, wanted, source, again === 'yes', ctx.signal)
+    const { elsewhere } = madeAlready(tasks, wanted, source)
     return {
       summary: `Export ${databasesOf(only)} of ${source.owner} to S3 as ${wanted.name}`,
       targets: [
@@ -92,8 +97,8 @@ export const startExport = defineChange({
         },
       ],
       // Who else runs changes by itself: no part of the plan, but counted again before the start.
-      warnings: [],
-      data: { connection, wanted } satisfies Data,
+      warnings: elsewhere.map((task) => `The same was exported to another place already: ${placeOf(task)}.`),
+      data: { connection, wanted, again: again === 'yes' } satisfies Data,
     }
   },
   async run({ data }, ctx) {
@@ -105,7 +110,7 @@ export const startExport = defineChange({
       const tasks = await listTasks(client.reads, ctx.signal)
       const own = tasks.find((task) => isSame(task, wanted))
       if (own) return own.Status ?? 'unknown'
-      await refuseUnlessFree(client.reads, tasks, wanted, source, ctx.signal)
+      await refuseUnlessFree(client.reads, tasks, wanted, source, data.again, ctx.signal)
       return start(client.writes, client.reads, wanted, ctx.signal)
     })
     return `The export ${wanted.name} is ${state}. It goes to ${placeOfWanted(wanted)}.`
@@ -113,9 +118,9 @@ export const startExport = defineChange({
   async verify({ data: { connection, wanted } }, ctx) {
     const { client } = await ctx.connect(rds, connection)
     const task = await findTask(client.reads, wanted.name, ctx.signal)
-    const alive = task !== null && (isComplete(task) || (isRunning(task) && task.Status?.toUpperCase() !== 'CANCELING'))
+    const alive = task !== null && (isComplete(task) || isAlive(task))
     const detail = task
-      ? [task.Status, `${task.PercentProgress ?? 0} %`, task.FailureCause].filter(Boolean).join(', ')
+      ? [stateOf(task), `${task.PercentProgress ?? 0} %`, task.FailureCause].filter(Boolean).join(', ')
       : 'RDS knows no such task'
     return [
       { title: 'The export runs or is complete', ok: alive, detail },
@@ -135,7 +140,7 @@ export const startExport = defineChange({
         landed: 'no',
         detail: `${wanted.name} is another export: ${databasesOf(onlyOf(task))} of ${task.SourceArn}`,
       }
-    return { landed: 'yes', detail: `${wanted.name} is ${task.Status}` }
+    return { landed: 'yes', detail: `${wanted.name} is ${stateOf(task)}` }
   },
 })
 

@@ -1,6 +1,7 @@
 import type { ExportTask, RDSClient } from '@aws-sdk/client-rds'
 import { ExportTaskAlreadyExistsFault, StartExportTaskCommand } from '@aws-sdk/client-rds'
 import { Refused, Unanswered } from '../../src/domain/command.ts'
+import { mayHaveLanded } from '../aws/client.ts'
 import type { Source } from './tasks.ts'
 import {
   covers,
@@ -14,6 +15,7 @@ import {
   nameOf,
   onlyOf,
   placeOf,
+  stateOf,
 } from './tasks.ts'
 
 /** What StartExportTask is called with, and what tells our task from another of the same name. */
@@ -31,28 +33,41 @@ export type Wanted = Readonly<{
 export const placeOfWanted = ({ bucket, prefix, name }: Wanted): string =>
   `s3://${[bucket, prefix, name].filter(Boolean).join('/')}`
 
+/** Exports of this snapshot that are complete and hold all that is wanted: here, where ours would go, and elsewhere. */
+export function madeAlready(
+  tasks: readonly ExportTask[],
+  wanted: Wanted,
+  source: Source,
+): { here: ExportTask[]; elsewhere: ExportTask[] } {
+  const made =
+    source.kind === 'snapshot'
+      ? tasks.filter((t) => isComplete(t) && t.SourceArn === wanted.source && covers(onlyOf(t), wanted.only))
+      : []
+  const isHere = (t: ExportTask) => t.S3Bucket === wanted.bucket && (t.S3Prefix ?? '') === wanted.prefix
+  return { here: made.filter(isHere), elsewhere: made.filter((t) => !isHere(t)) }
+}
+
 /**
- * Refuses an export that was made already, whose name is taken, or for which there is no room: one at a time for a
- * cluster or instance, and five for the account.
+ * Refuses an export that was made already, unless it is wanted `again`, one whose name is taken, and one for which there is no
+ * room: one at a time for a cluster or instance, and five for the account.
  */
 export async function refuseUnlessFree(
   reads: RDSClient,
   tasks: readonly ExportTask[],
   wanted: Wanted,
   source: Source,
+  again: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  const done =
-    source.kind === 'snapshot' &&
-    tasks.find((t) => isComplete(t) && t.SourceArn === wanted.source && covers(onlyOf(t), wanted.only))
-  if (done)
+  const [done] = madeAlready(tasks, wanted, source).here
+  if (done && !again)
     throw new Refused(
-      `${nameOf(done)} already exported ${databasesOf(onlyOf(done))} of this snapshot, complete since ${done.TaskEndTime?.toISOString() ?? 'an unknown time'}: ${placeOf(done)}. Use that one.`,
+      `${nameOf(done)} already exported ${databasesOf(onlyOf(done))} of this snapshot, complete since ${done.TaskEndTime?.toISOString() ?? 'an unknown time'}: ${placeOf(done)}. Use that one, or set "again" to yes if its files are gone.`,
     )
   const taken = tasks.find((task) => nameOf(task) === wanted.name)
   if (taken)
     throw new Refused(
-      `An export named ${wanted.name} exists already (${taken.Status}). Ask again in a minute: the name holds the minute.`,
+      `An export named ${wanted.name} exists already (${stateOf(taken)}). Ask again in a minute: the name holds the minute.`,
     )
   const running = tasks.filter(isRunning)
   for (const task of running) {
@@ -60,7 +75,7 @@ export async function refuseUnlessFree(
       task.SourceArn === wanted.source ? source.owner : (await findSource(reads, task.SourceArn ?? '', signal))?.owner
     if (owner === source.owner)
       throw new Refused(
-        `${nameOf(task)} (${databasesOf(onlyOf(task))}) of ${owner} is ${task.Status}, ${task.PercentProgress ?? 0} % done. One export of it at a time: wait for that one.`,
+        `${nameOf(task)} (${databasesOf(onlyOf(task))}) of ${owner} is ${stateOf(task)}, ${task.PercentProgress ?? 0} % done. One export of it at a time: wait for that one.`,
       )
   }
   if (running.length >= MAX_RUNNING) throw limitReached(running)
@@ -91,8 +106,7 @@ export async function start(writes: RDSClient, reads: RDSClient, wanted: Wanted,
       throw limitReached((await listTasks(reads, signal)).filter(isRunning), error)
     // The name exists, or no reply came: our own request may have landed.
     const exists = error instanceof ExportTaskAlreadyExistsFault
-    if (signal.aborted || (!exists && error instanceof Error && '$fault' in error && error.$fault === 'client'))
-      throw error
+    if (signal.aborted || (!exists && !mayHaveLanded(error))) throw error
     const lost = new Unanswered(`StartExportTask ${wanted.name} got no answer, and RDS does not list the task (yet)`, {
       cause: error,
     })

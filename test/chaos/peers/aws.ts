@@ -35,7 +35,10 @@ function stack({ before }: Call): Record<string, string> {
 const formOf = (input: Fields) => new URLSearchParams(input as Record<string, string>)
 
 const cluster = { ClusterIdentifier: 'wh', ClusterStatus: 'available', NodeType: 'ra3.xlplus', NumberOfNodes: 2 }
-const snapshot = { DBInstanceIdentifier: 'db1', DBClusterIdentifier: 'c1', Status: 'available' }
+const snapshot = ({ params: { source } }: Call) => ({
+  ...{ DBInstanceIdentifier: 'db1', DBClusterIdentifier: 'c1', Status: 'available' },
+  ...{ DBSnapshotArn: source, DBClusterSnapshotArn: source, DBClusterArn: source },
+})
 const running = { Status: { State: 'RUNNING' } }
 const pending = (Id: unknown) => ({ Id, Name: 'step', Status: { State: 'PENDING' } })
 
@@ -48,9 +51,9 @@ const ACTIONS: Readonly<Record<string, (input: Fields, call: Call) => object>> =
     return { Table: { TableId: 't1', TableStatus: 'ACTIVE', ProvisionedThroughput } }
   },
 
-  DescribeDBSnapshots: () => ({ DBSnapshots: { DBSnapshot: snapshot } }),
-  DescribeDBClusterSnapshots: () => ({ DBClusterSnapshots: { DBClusterSnapshot: snapshot } }),
-  DescribeDBClusters: () => ({ DBClusters: { DBCluster: snapshot } }),
+  DescribeDBSnapshots: (_, call) => ({ DBSnapshots: { DBSnapshot: snapshot(call) } }),
+  DescribeDBClusterSnapshots: (_, call) => ({ DBClusterSnapshots: { DBClusterSnapshot: snapshot(call) } }),
+  DescribeDBClusters: (_, call) => ({ DBClusters: { DBCluster: snapshot(call) } }),
   DescribeExportTasks({ ExportTaskIdentifier }, call) {
     const Status = last(call, 'CancelExportTask') ? 'CANCELED' : 'IN_PROGRESS'
     if (!ExportTaskIdentifier) return { ExportTasks: {} }

@@ -59,6 +59,7 @@ describe('RDS changes', () => {
       accessKeyIdFrom: 'K',
       secretAccessKeyFrom: 'K',
       pollSeconds: 0.005,
+      backoffMs: 1,
     }
     const classes = ['db.r6g.large', 'db.r6g.xlarge', 'db.x2g.xlarge']
     world = createWorld({
@@ -115,6 +116,28 @@ describe('RDS changes', () => {
       expect(await cancelExport.verify(proposed, world.read())).toMatchObject([{ ok: true, detail: 'CANCELED' }])
       expect(await landed(cancelExport, proposed, 'cancel')).toBe('yes')
       expect(await landed(cancelExport, proposed, 'wait')).toBe('yes')
+    })
+
+    it('waits for a cancel that takes a while, also when RDS does not show it yet or is throttled', async () => {
+      const proposed = await plan(cancelExport)
+      let looks = 0
+      rds.on((form) => {
+        if (form.get('Action') === 'CancelExportTask') rds.refuse('DescribeExportTasks', 12)
+        if (form.get('Action') !== 'DescribeExportTasks' || rds.sent('CancelExportTask').length === 0) return
+        looks += 1
+        if (looks < 14) rds.tasks[0]!.Status = looks < 6 ? 'IN_PROGRESS' : 'CANCELING'
+      })
+      expect(await run(cancelExport, proposed)).toBe('The export orders-1 is CANCELED.')
+    })
+
+    it('does not call an export cancelled whose state it does not know', async () => {
+      const proposed = await plan(cancelExport)
+      rds.on((form) => {
+        if (form.get('Action') === 'DescribeExportTasks' && rds.sent('CancelExportTask').length > 0)
+          rds.tasks[0]!.Status = 'PAUSING'
+      })
+      expect(await run(cancelExport, proposed)).toMatch(/^Error: orders-1 is unknown: PAUSING, though RDS has taken/)
+      expect(await landed(cancelExport, proposed, 'wait')).toBe('no')
     })
 
     it('keeps its plan while the export goes on', async () => {
@@ -195,7 +218,7 @@ describe('RDS changes', () => {
           Class: 'db.r6g.large → db.r6g.xlarge',
           Engine: 'postgres 17.2',
           Zones: 'one',
-          Storage: '200 GiB',
+          Storage: '200 GiB, stays as it is; does not grow by itself',
           Created: '2026-01-01T00:00:00.000Z',
         },
       })
@@ -252,6 +275,35 @@ describe('RDS changes', () => {
         if (form.get('Action') === 'DescribeDBInstances') rds.instances[0]!.pending = {}
       })
       expect(await run(resizeInstance, proposed)).toMatch(/^Error: .*RDS took the change back or never began/)
+    })
+
+    it('sends a throttled change again, and goes on waiting while the account is throttled', async () => {
+      const proposed = await plan(resizeInstance)
+      rds.refuse('ModifyDBInstance', 3)
+      rds.on((form) => {
+        if (form.get('Action') === 'ModifyDBInstance') rds.refuse('DescribeDBInstances', 5)
+      })
+      const { ctx, recording } = world.run(proposed)
+      expect(await resizeInstance.run(proposed, ctx)).toContain('is a db.r6g.xlarge now')
+      expect(rds.sent('ModifyDBInstance')).toHaveLength(4)
+      expect(recording.progress.map((one) => one.note)).toContainEqual(expect.stringMatching(/^No answer for now/))
+    })
+
+    it('refuses what is serverless, and says whose size decides', async () => {
+      Object.assign(rds.instances[0]!, { DBInstanceClass: 'db.serverless', DBClusterIdentifier: 'orders' })
+      expect(await refusal(resizeInstance)).toMatch(
+        /^Refused: replica is serverless, .*--db-cluster-identifier orders --serverless-v2-scaling-configuration/,
+      )
+      expect(await refusal(resizeInstance, { class: 'db.serverless' })).toMatch(
+        /^Refused: db\.serverless is not one of/,
+      )
+    })
+
+    it('says that storage which grows by itself stays so', async () => {
+      rds.instances[0]!.MaxAllocatedStorage = 1000
+      expect((await plan(resizeInstance)).targets[0]?.details.Storage).toBe(
+        '200 GiB, stays as it is; grows by itself up to 1000 GiB',
+      )
     })
 
     it('stops waiting when the instance breaks', async () => {

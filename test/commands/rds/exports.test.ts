@@ -40,6 +40,7 @@ describe('RDS exports to S3', () => {
             endpoint: rds.endpoint,
             accessKeyIdFrom: 'K',
             secretAccessKeyFrom: 'K',
+            backoffMs: 1,
             bucket: 'exports',
             s3Prefix: 'nightly',
             iamRoleArn: ROLE,
@@ -147,8 +148,62 @@ describe('RDS exports to S3', () => {
         }),
       )
       expect(await refusal()).toBe(
-        'Refused: done already exported billing, web of this snapshot, complete since 2026-11-20T05:00:00.000Z: s3://exports/nightly/done. Use that one.',
+        'Refused: done already exported billing, web of this snapshot, complete since 2026-11-20T05:00:00.000Z: s3://exports/nightly/done. Use that one, or set "again" to yes if its files are gone.',
       )
+      expect((await plan({ again: 'yes' })).summary).toContain('Export billing, web')
+    })
+
+    it('tells of one that went to another place, and makes its own', async () => {
+      rds.tasks.push(task('theirs', { SourceArn: SNAPSHOT, Status: 'COMPLETE', S3Bucket: 'audit', S3Prefix: '' }))
+      expect((await plan()).warnings).toEqual(['The same was exported to another place already: s3://audit/theirs.'])
+    })
+
+    it.each([
+      ['automated', `${ARN}:snapshot:rds:users-2026-11-20-03-00`],
+      ['manual', `${ARN}:snapshot:before-upgrade`],
+      ['of AWS Backup', `${ARN}:snapshot:awsbackup:job-0a1b`],
+      ['automated of a cluster', SNAPSHOT],
+      ['manual of a cluster', `${ARN}:cluster-snapshot:before-upgrade`],
+      ['of AWS Backup of a cluster', `${ARN}:cluster-snapshot:awsbackup:job-0a1b`],
+    ])('finds a snapshot: %s', async (_, arn) => {
+      rds.sources.push({ arn, owner: 'users', status: 'available', created: '2026-11-20T03:00:00.000Z' })
+      expect((await plan({ source: arn })).steps[0]?.detail).toContain(`SourceArn=${arn}`)
+      for (const call of [...rds.sent('DescribeDBSnapshots'), ...rds.sent('DescribeDBClusterSnapshots')])
+        expect(`${call.get('DBSnapshotIdentifier')}${call.get('DBClusterSnapshotIdentifier')}`).not.toContain('arn:')
+    })
+
+    it.each(['snapshot', 'cluster-snapshot'])(
+      'finds a %s that another account shares, however many are',
+      async (kind) => {
+        const shared = (n: number) => `arn:aws:rds:us-east-1:999988887777:${kind}:shared-${n}`
+        for (let n = 0; n < 130; n++)
+          rds.sources.push({
+            ...{ arn: shared(n), owner: 'theirs', status: 'available', created: '2026-11-20T03:00:00.000Z' },
+            shared: true,
+          })
+        expect((await plan({ source: shared(129) })).targets[0]?.details.Source).toBe(shared(129))
+      },
+    )
+
+    it('does not take a snapshot of that name of another account for the one that was asked for', async () => {
+      const source = 'arn:aws:rds:us-east-1:999988887777:snapshot:new'
+      expect(await refusal({ source })).toMatch(/^Refused: There is no snapshot/)
+      expect(await refusal({ source: SNAPSHOT.replace('us-east-1', 'eu-west-1') })).toBe(
+        `Refused: ${SNAPSHOT.replace('us-east-1', 'eu-west-1')} is in eu-west-1; the connection "prod" is for us-east-1.`,
+      )
+    })
+
+    it('counts a state that it does not know as a slot taken, and never as a success', async () => {
+      rds.tasks.push(...[1, 2, 3, 4, 5].map((n) => task(`other-${n}`, { Status: 'MIGRATING' })))
+      expect(await refusal()).toMatch(/^Refused: All 5 export slots/)
+      rds.tasks.length = 0
+      const proposed = await plan()
+      await run(proposed)
+      rds.tasks[0]!.Status = 'MIGRATING'
+      expect((await startExport.verify(proposed, world.read()))[0]).toMatchObject({
+        ok: false,
+        detail: 'unknown: MIGRATING, 0 %',
+      })
     })
 
     it('does not take an export of fewer databases, or a failed one, for the one that is wanted', async () => {

@@ -7,6 +7,8 @@ export type Instance = {
   DBInstanceStatus: string
   MultiAZ: boolean
   pending: Record<string, string>
+  MaxAllocatedStorage?: number
+  DBClusterIdentifier?: string
 }
 
 const ARN = 'arn:aws:rds:us-east-1:123456789012:db:'

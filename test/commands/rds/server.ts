@@ -17,9 +17,18 @@ export type Task = {
   PercentProgress: number
   TaskStartTime?: string
   TaskEndTime?: string
+  /** Looks until a cancel is done. */
+  looks?: number
 }
 /** `owner` is the cluster or instance that a snapshot was taken of. */
-export type Stored = { arn: string; owner: string; status: string; created: string }
+export type Stored = {
+  arn: string
+  owner: string
+  status: string
+  created: string
+  /** Another account's, shared with this one. */
+  shared?: boolean
+}
 
 const NAMESPACE = 'http://rds.amazonaws.com/doc/2014-10-31/'
 const members = (form: URLSearchParams, name: string) =>
@@ -36,6 +45,7 @@ export async function startRds(role: string) {
   const calls: URLSearchParams[] = []
   let before: ((form: URLSearchParams) => void) | undefined
   let lose: string | null = null
+  const refused: { action: string; fault: Fault; left: number }[] = []
 
   const need = (form: URLSearchParams, name: string): string => {
     const value = form.get(name)
@@ -45,7 +55,9 @@ export async function startRds(role: string) {
   const isRunning = (task: Task) => ['STARTING', 'IN_PROGRESS', 'CANCELING'].includes(task.Status)
   const taskXml = (task: Task) =>
     [
-      ...Object.entries(task).map(([name, value]) => (Array.isArray(value) ? '' : element(name, value))),
+      ...Object.entries(task).map(([name, value]) =>
+        Array.isArray(value) || name === 'looks' ? '' : element(name, value),
+      ),
       `<ExportOnly>${task.ExportOnly.map((one) => element('member', one)).join('')}</ExportOnly>`,
     ].join('')
 
@@ -98,8 +110,12 @@ export async function startRds(role: string) {
       if (name && found.length === 0) throw new Fault('ExportTaskNotFound', `Export task ${name} not found.`, 404)
       const from = Number(form.get('Marker') ?? 0)
       const page = found.slice(from, from + size).map((t) => `<ExportTask>${taskXml(t)}</ExportTask>`)
-      // A cancel takes a look.
-      for (const t of found) if (name && t.Status === 'CANCELING') t.Status = 'CANCELED'
+      // A cancel takes some looks, and is not seen by the first one.
+      for (const t of found)
+        if (name && t.Status === 'CANCELING') {
+          t.looks = (t.looks ?? 2) - 1
+          if (t.looks <= 0) t.Status = 'CANCELED'
+        }
       const more = found.length > from + size ? element('Marker', from + size) : ''
       return `<ExportTasks>${page.join('')}</ExportTasks>${more}`
     },
@@ -110,18 +126,46 @@ export async function startRds(role: string) {
       return snapshot(form, 'DBSnapshotIdentifier', 'DBSnapshot', 'DBInstanceIdentifier')
     },
     DescribeDBClusters(form) {
-      const found = sources.find((s) => s.arn === form.get('DBClusterIdentifier'))
+      // An identifier or an ARN.
+      const wanted = form.get('DBClusterIdentifier') ?? ''
+      const found = sources.find((s) => s.arn === wanted || s.arn.endsWith(`:cluster:${wanted}`))
       if (!found) throw new Fault('DBClusterNotFoundFault', 'not found', 404)
-      const { owner, status, created } = found
-      return `<DBClusters><DBCluster>${element('DBClusterIdentifier', owner)}${element('Status', status)}${element('ClusterCreateTime', created)}</DBCluster></DBClusters>`
+      const { arn, owner, status, created } = found
+      return `<DBClusters><DBCluster>${element('DBClusterIdentifier', owner)}${element('DBClusterArn', arn)}${element('Status', status)}${element('ClusterCreateTime', created)}</DBCluster></DBClusters>`
     },
   }
+  /** By identifier, and by type for all but manual ones; an ARN is no identifier but of a shared one. */
   function snapshot(form: URLSearchParams, key: string, tag: string, ownerTag: string): string {
-    const found = sources.find((s) => s.arn === form.get(key))
-    if (!found)
-      throw new Fault(tag === 'DBSnapshot' ? 'DBSnapshotNotFound' : 'DBClusterSnapshotNotFoundFault', 'not found', 404)
-    const { owner, status, created } = found
-    return `<${tag}s><${tag}>${element(ownerTag, owner)}${element('Status', status)}${element('SnapshotCreateTime', created)}</${tag}></${tag}s>`
+    const kind = tag === 'DBSnapshot' ? 'snapshot' : 'cluster-snapshot'
+    const id = form.get(key)
+    const type = form.get('SnapshotType')
+    const types = ['automated', 'manual', 'shared', 'public', ...(kind === 'snapshot' ? ['awsbackup'] : [])]
+    if (type !== null && !types.includes(type)) throw new Fault('InvalidParameterValue', `SnapshotType: ${type}`)
+    const size = Number(form.get('MaxRecords') ?? 100)
+    if (!(size >= 20 && size <= 100)) throw new Fault('InvalidParameterValue', `MaxRecords: ${size}`)
+    const nameOf = (s: Stored) => (s.shared ? s.arn : s.arn.split(':').slice(6).join(':'))
+    const typeOf = (s: Stored) => {
+      if (s.shared) return 'shared'
+      if (nameOf(s).startsWith('rds:')) return 'automated'
+      return nameOf(s).startsWith('awsbackup:') && kind === 'snapshot' ? 'awsbackup' : 'manual'
+    }
+    const found = sources.filter((s) => {
+      if (s.arn.split(':')[5] !== kind || (id && nameOf(s) !== id)) return false
+      if (type) return typeOf(s) === type
+      if (s.shared) return form.get('IncludeShared') === 'true'
+      return id === null || !id.startsWith('rds:')
+    })
+    if (id && found.length === 0)
+      throw new Fault(kind === 'snapshot' ? 'DBSnapshotNotFound' : 'DBClusterSnapshotNotFoundFault', 'not found', 404)
+    const from = Number(form.get('Marker') ?? 0)
+    const rows = found
+      .slice(from, from + size)
+      .map(
+        (s) =>
+          `<${tag}>${element(`${tag}Identifier`, nameOf(s))}${element(`${tag}Arn`, s.arn)}${element(ownerTag, s.owner)}${element('Status', s.status)}${element('SnapshotCreateTime', s.created)}${element('SnapshotType', typeOf(s))}</${tag}>`,
+      )
+    const more = found.length > from + size ? element('Marker', from + size) : ''
+    return `<${tag}s>${rows.join('')}</${tag}s>${more}`
   }
 
   const server = createServer(async (request, reply) => {
@@ -138,6 +182,11 @@ export async function startRds(role: string) {
       const handle = form.get('Version') === '2014-10-31' ? actions[action] : undefined
       if (!handle) throw new Fault('InvalidAction', `The action ${action} is not valid.`)
       before?.(form)
+      const refusal = refused.find((one) => one.left > 0 && one.action === action)
+      if (refusal) {
+        refusal.left--
+        throw refusal.fault
+      }
       const result = handle(form)
       if (lose === action) {
         lose = null
@@ -175,7 +224,12 @@ export async function startRds(role: string) {
     loseNextReply(action = 'StartExportTask') {
       lose = action
     },
+    /** The next requests of this action are answered with this error; too many requests if none is named. */
+    refuse(action: string, times: number, fault = new Fault('Throttling', 'Rate exceeded')) {
+      refused.push({ action, fault, left: times })
+    },
     reset() {
+      refused.length = 0
       tasks.length = 0
       sources.length = 0
       instances.length = 0
