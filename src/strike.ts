@@ -27,7 +27,13 @@ export async function strikeBatch(strike: Strike, batch: Batch): Promise<Batch> 
     const text = JSON.stringify(alert)
     alerts.push(strike(text) === text ? alert : strikeAll(strike, alert))
   }
-  return { ...batch, alerts }
+  const { group, unread } = batch
+  return {
+    ...batch,
+    alerts,
+    ...(group && { group: strikeAll(strike, group) }),
+    ...(unread && { unread: unread.map(strike) }),
+  }
 }
 
 /** What people type, without known secrets. */

@@ -21,7 +21,14 @@ export const Happening = z.discriminatedUnion('type', [
     channel: z.string(),
     playbook: Playbook.nullable(),
   }),
-  on('alerts.changed', { alerts: z.array(Alert), truncated: z.number().int() }),
+  on('alerts.changed', {
+    alerts: z.array(Alert),
+    truncated: z.number().int(),
+    /** The `groupKey` whose latest message says how many were left out; without it the number is the highest of all. */
+    from: z.string().optional(),
+    /** What could not be stored of that message, one sentence an alert. */
+    unread: z.array(z.string()).optional(),
+  }),
   on('incident.resolved', {}),
   on('incident.reopened', {}),
   on('evidence.requested', { step: z.string(), params, by: by.nullable() }),

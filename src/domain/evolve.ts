@@ -1,5 +1,7 @@
-import type { Entry } from './event.ts'
+import { type Alert, alertKey, groupKey, valueIn } from './alert.ts'
+import type { Entry, HappeningOf } from './event.ts'
 import type { Incident, Proposal, ProposalStatus, Run, StepRecord } from './incident.ts'
+import { worst } from './severity.ts'
 
 const change = (incident: Incident, id: string, patch: (p: Proposal) => Partial<Proposal>): Partial<Incident> => ({
   proposals: incident.proposals.map((p) => (p.id === id ? { ...p, ...patch(p) } : p)),
@@ -14,6 +16,44 @@ const changeRun = (incident: Incident, id: string, patch: (r: Run) => Partial<Ru
 const changeStep = (incident: Incident, id: string, step: string, record: (r?: StepRecord) => StepRecord) =>
   changeRun(incident, id, (run) => ({ steps: { ...run.steps, [step]: record(run.steps[step]) } }))
 
+/** What an incident shows of its alerts as they are now. */
+function tell(incident: Incident, event: HappeningOf<'alerts.changed'>): Partial<Incident> {
+  const alerts = { ...incident.alerts, ...Object.fromEntries(event.alerts.map((a) => [alertKey(a), a])) }
+  const firing = Object.values(alerts).filter((a) => a.status === 'firing')
+  const leftOut = leftOutAfter(incident, event, Object.values(alerts))
+  return {
+    alerts,
+    leftOut,
+    truncated: Object.values(leftOut).reduce((sum, { truncated }) => sum + truncated, 0),
+    severity: worst(severitiesOf(firing, incident)) ?? incident.severity,
+  }
+}
+
+const severitiesOf = (firing: readonly Alert[], { playbook }: Incident): string[] =>
+  firing.flatMap((a) => valueIn(a.labels, 'severity') ?? playbook?.severity ?? [])
+
+/** A journal of an earlier version does not say which group left alerts out: its number stands until a message does. */
+const UNNAMED = ''
+
+function leftOutAfter(
+  { leftOut }: Incident,
+  { from, truncated, unread = [] }: HappeningOf<'alerts.changed'>,
+  alerts: readonly Alert[],
+): Incident['leftOut'] {
+  if (from === undefined) {
+    const most = Math.max(leftOut[UNNAMED]?.truncated ?? 0, truncated)
+    return most === 0 ? leftOut : { ...leftOut, [UNNAMED]: { truncated: most, unread: [] } }
+  }
+  // A group whose alerts come with another one since sends no further message that would take its number back.
+  const alive = new Set(alerts.flatMap((a) => [groupKey(a.source), groupKey(a.source, a.group)]))
+  const told = { ...leftOut, [from]: { truncated, unread: [...unread] } }
+  return Object.fromEntries(
+    Object.entries(told).filter(
+      ([key, left]) => key !== UNNAMED && alive.has(key) && (left.truncated > 0 || left.unread.length > 0),
+    ),
+  )
+}
+
 function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Incident> {
   switch (event.type) {
     case 'incident.opened': {
@@ -21,10 +61,7 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
       return { ...rest, openedAt: at }
     }
     case 'alerts.changed':
-      return {
-        alerts: { ...incident.alerts, ...Object.fromEntries(event.alerts.map((a) => [a.fingerprint, a])) },
-        truncated: Math.max(incident.truncated, event.truncated),
-      }
+      return tell(incident, event)
     case 'incident.resolved':
       return { resolvedAt: at }
     case 'incident.reopened':
@@ -190,6 +227,7 @@ const blank = (id: string): Incident => ({
   playbook: null,
   alerts: {},
   truncated: 0,
+  leftOut: {},
   undoReminders: [],
   skipped: {},
   evidence: {},

@@ -1,4 +1,4 @@
-import { type Alert, common, type Labels } from './alert.ts'
+import { type Alert, common, type Labels, WARNING } from './alert.ts'
 import type { Check, Evidence, Finding, Risk } from './command.ts'
 import type { HappeningOf } from './event.ts'
 import type { Grant, SignedDecision } from './grant.ts'
@@ -97,8 +97,12 @@ export type Incident = {
   /** When it last fired again after it had resolved. */
   reopenedAt: string | null
   playbook: Playbook | null
+  /** By `alertKey`. */
   alerts: Record<string, Alert>
+  /** How many more the senders have left out, by the latest message of each of their groups. */
   truncated: number
+  /** What the latest message of a sender's group left out, by `groupKey`; those that left out nothing are not here. */
+  leftOut: Record<string, { truncated: number; unread: string[] }>
   /** When people were told that the change of this step is still to be undone. */
   undoReminders: { step: string; at: string }[]
   /** Changes that a person said are not needed, by step. */
@@ -115,6 +119,29 @@ export const isOver = (p: Proposal): boolean => ENDED.includes(p.status) || hasR
 
 /** Whether its run has ended, and how is known. */
 export const hasRun = (p: Proposal): boolean => RAN.includes(p.status)
+
+/** What people should know about what was sent: what could not be read, was cut or was guessed. Each sentence once. */
+export const remarksOf = ({
+  alerts,
+  leftOut,
+  truncated,
+  resolvedAt,
+}: Pick<Incident, 'alerts' | 'leftOut' | 'truncated' | 'resolvedAt'>): string[] => [
+  ...new Set([
+    // Alertmanager takes a message's status from the alerts that it names, after it has cut their list.
+    ...(resolvedAt !== null && truncated > 0
+      ? [`The message that said resolved left out ${truncated} alerts: look whether they have ended too.`]
+      : []),
+    ...Object.values(leftOut).flatMap(({ unread }) =>
+      unread.length === 0
+        ? []
+        : [
+            `${unread.length === 1 ? '1 alert' : `${unread.length} alerts`} of a message could not be read: ${unread[0]}`,
+          ],
+    ),
+    ...Object.values(alerts).flatMap((a) => a.annotations[WARNING] ?? []),
+  ]),
+]
 
 /** The labels and annotations that fill slots: those that all firing alerts agree on (all alerts, when none fires). */
 export function slotValues(incident: Pick<Incident, 'alerts'>): { labels: Labels; annotations: Labels } {

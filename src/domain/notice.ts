@@ -1,4 +1,4 @@
-import type { Alert } from './alert.ts'
+import { type Alert, alertKey, groupKey, type SenderGroup } from './alert.ts'
 import type { Happening } from './event.ts'
 import { type Incident, isOver, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
 import { isSkippable, nextRung, owedUndo } from './ladder.ts'
@@ -34,28 +34,48 @@ export function completeParams(incident: Pick<Incident, 'alerts'>, call: Call) {
   return missing.length === 0 ? params : null
 }
 
+/** What a request said beside its alerts: which sender's group it was about (a `groupKey`), and what could not be read. */
+export type Message = Readonly<{ from?: string; unread?: readonly string[] }>
+
+/** Whether people know already what this message left out, or need not: nothing of its group is here. */
+function isTold(incident: Incident | null, truncated: number, { from, unread = [] }: Message): boolean {
+  if (from === undefined) return (incident?.truncated ?? 0) >= truncated
+  const alerts = Object.values(incident?.alerts ?? {})
+  if (!alerts.some((a) => [groupKey(a.source), groupKey(a.source, a.group)].includes(from))) return true
+  const told = incident?.leftOut[from]
+  return (told?.truncated ?? 0) === truncated && JSON.stringify(told?.unread ?? []) === JSON.stringify(unread)
+}
+
 /** Alerts came. Opens, updates, resolves or reopens the incident, and asks for the evidence and the first plan. */
 export function notice(
   incident: Incident | null,
   alerts: readonly Alert[],
   truncated: number,
   opening: Opening,
+  message: Message = {},
 ): Ruling {
   // One batch may tell of an alert twice: each word is judged by the one before it.
   const known = new Map(Object.entries(incident?.alerts ?? {}))
   const news = alerts.filter((a) => {
-    const before = known.get(a.fingerprint)
+    const before = known.get(alertKey(a))
     if (same(before, a) || stale(before, a)) return false
-    known.set(a.fingerprint, a)
+    known.set(alertKey(a), a)
     return true
   })
   const after = Object.fromEntries(known)
   const firing = Object.values(after).some((a) => a.status === 'firing')
   if (!incident && !firing) return allow()
-  if (news.length === 0 && (incident?.truncated ?? 0) >= truncated) return allow()
+  if (news.length === 0 && isTold(incident, truncated, message)) return allow()
   const events: Happening[] = []
   if (!incident) events.push({ type: 'incident.opened', ...opening })
-  events.push({ type: 'alerts.changed', alerts: news, truncated })
+  const { from, unread = [] } = message
+  events.push({
+    type: 'alerts.changed',
+    alerts: news,
+    truncated,
+    ...(from === undefined ? {} : { from }),
+    ...(unread.length === 0 ? {} : { unread: [...unread] }),
+  })
   if (!incident) return allow(...events, ...firstLook({ alerts: after }, opening.playbook))
   if (!firing && incident.resolvedAt === null) {
     events.push({ type: 'incident.resolved' })
@@ -68,6 +88,37 @@ export function notice(
   if (firing && incident.resolvedAt !== null)
     events.push({ type: 'incident.reopened' }, ...lookAgain({ ...incident, alerts: after, resolvedAt: null }))
   return allow(...events)
+}
+
+/**
+ * The alerts of an incident that have ended with their sender's group although the message did not name them: it had left
+ * them out, or the word of their end was lost. `named` are those of the message. None if the message is older than what
+ * is known, or does not speak of them.
+ */
+export function endedWith(
+  incident: Pick<Incident, 'alerts'>,
+  group: SenderGroup,
+  named: readonly Alert[],
+  complete: boolean,
+): Alert[] {
+  if (!group.over || named.some((a) => incident.alerts[alertKey(a)]?.status === 'firing')) return []
+  const ends = named.map((a) => a.endsAt)
+  const last = ends.every((end) => end !== null) ? (ends.toSorted().at(-1) ?? null) : null
+  return (
+    Object.values(incident.alerts)
+      .filter((a) => a.status === 'firing' && isOf(group, a))
+      // It names all that fired then: what began after the last of them ended is of a later time.
+      .filter((a) => !complete || last === null || a.startsAt <= last)
+      .map((a) => ({ ...a, status: 'resolved', endsAt: last ?? a.endsAt }))
+  )
+}
+
+/** An alert stored by an earlier version has no group: it is of this one if it has what the group has in common. */
+function isOf({ source, key, labels }: SenderGroup, alert: Alert): boolean {
+  if (alert.source !== source) return false
+  if (alert.group !== undefined) return alert.group === key
+  const wanted = Object.entries(labels)
+  return wanted.length > 0 && wanted.every(([name, value]) => alert.labels[name] === value)
 }
 
 /** All evidence whose parameters are known, and the first change of the ladder if its parameters are. */

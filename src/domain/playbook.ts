@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Labels } from './alert.ts'
+import { type Labels, valueIn } from './alert.ts'
 
 /** How a label must look for a playbook to apply. `regex` has RE2 syntax and must match the whole value. */
 export const Matcher = z.discriminatedUnion('kind', [
@@ -73,8 +73,9 @@ export type RegexTest = (pattern: string, value: string) => boolean
 /** Whether a playbook applies to these labels. */
 export function applies(playbook: Pick<Playbook, 'match'>, labels: Labels, regex: RegexTest): boolean {
   return Object.entries(playbook.match).every(([name, matcher]) => {
-    const value = Object.hasOwn(labels, name) ? labels[name] : undefined
-    if (value === undefined) return false
+    const value = valueIn(labels, name)
+    // As in Prometheus: that a label is empty means that it is not there.
+    if (value === undefined) return matcher.kind === 'equals' && matcher.value === ''
     if (matcher.kind === 'equals') return matcher.value === value
     return matcher.kind === 'present' || regex(matcher.pattern, value)
   })
@@ -107,18 +108,29 @@ export function ambiguous(a: Pick<Playbook, 'match'>, b: Pick<Playbook, 'match'>
     const right = Object.hasOwn(b.match, name) ? b.match[name] : undefined
     if (!right) return true
     if (left.kind === 'equals' && right.kind === 'equals') return left.value === right.value
+    // A pattern, as `true`, is for a label that is there.
+    if ([left, right].some((m) => m.kind === 'equals' && m.value === '')) return false
     if (left.kind === 'equals' && right.kind === 'regex') return regex(right.pattern, left.value)
     if (left.kind === 'regex' && right.kind === 'equals') return regex(left.pattern, right.value)
     return true
   })
 }
 
-const SLOT = /\$\{(labels|annotations)\.([A-Za-z_][A-Za-z0-9_.-]*)\}/g
+/** `${labels.name}`, and `${labels["any/name"]}` for a name that holds more than letters, digits, `_`, `.` and `-`. */
+const SLOT =
+  /\$\{(labels|annotations)(?:\.([A-Za-z_][A-Za-z0-9_.-]*)|\["((?:[^"\\]|\\["\\])+)"\]|\['((?:[^'\\]|\\['\\])+)'\])\}/g
 
-/** The slots in a string, in order. A label's name may hold letters, digits, `_`, `.` and `-`. */
-export function slots(text: string): { from: 'labels' | 'annotations'; name: string }[] {
-  return [...text.matchAll(SLOT)].map((m) => ({ from: m[1] as 'labels' | 'annotations', name: m[2]! }))
-}
+/** One place in a text that an alert fills. */
+export type Slot = Readonly<{ from: 'labels' | 'annotations'; name: string; text: string }>
+
+const slotOf = ([text, from, plain, double, single]: readonly (string | undefined)[]): Slot => ({
+  from: from as Slot['from'],
+  name: plain ?? (double ?? single ?? '').replaceAll(/\\(.)/g, '$1'),
+  text: text!,
+})
+
+/** The slots in a string, in order; `text` is how one is written there. */
+export const slots = (text: string): Slot[] => [...text.matchAll(SLOT)].map(slotOf)
 
 type Filled = { params: Record<string, z.core.util.JSONType>; missing: Field[] }
 
@@ -133,10 +145,11 @@ export function fill(
 ): Filled {
   const fillValue = (value: z.core.util.JSONType): z.core.util.JSONType | undefined => {
     if (typeof value === 'string') {
-      const open = slots(value).some((s) => !Object.hasOwn(values[s.from], s.name))
-      return open
-        ? undefined
-        : value.replace(SLOT, (_, from: 'labels' | 'annotations', name: string) => values[from][name]!)
+      if (slots(value).some((s) => valueIn(values[s.from], s.name) === undefined)) return undefined
+      return value.replace(SLOT, (...match: string[]) => {
+        const { from, name } = slotOf(match)
+        return values[from][name]!
+      })
     }
     if (!Array.isArray(value)) return value
     const items = value.map(fillValue)

@@ -1,3 +1,5 @@
+import { parseExact } from '../domain/exact.ts'
+
 /** Bytes of one request's body. */
 export const MAX_BODY_BYTES = 1_048_576
 
@@ -13,7 +15,7 @@ export function parseBody(bytes: Uint8Array): Parsed {
   if (text.trim() === '') return { ok: false, reason: 'the body is empty, a JSON document is expected' }
   if (isDeeperThan(text, MAX_DEPTH)) return { ok: false, reason: `the body is nested deeper than ${MAX_DEPTH} levels` }
   try {
-    return { ok: true, value: JSON.parse(text) }
+    return { ok: true, value: parseExact(text) }
   } catch (cause) {
     // The engine's message quotes the body; its position is what helps.
     const position = /position \d+/.exec(String(cause))?.[0]

@@ -1,9 +1,11 @@
 import { z } from 'zod'
-import type { Alert, Labels } from '../domain/alert.ts'
+import type { Labels } from '../domain/alert.ts'
 import { SourceAuth } from './auth.ts'
-import { instant, normalise } from './normalise.ts'
+import { type Found, normalise } from './normalise.ts'
 import { follow, Pointer } from './pointer.ts'
-import { defineSource, MAX_ALERTS, refuse, tooMany } from './source.ts'
+import { createReading, defineSource, MAX_ALERTS, refuse, tooMany } from './source.ts'
+import { hasParts, kindOf, textOf } from './text.ts'
+import { notesOf, readTime } from './time.ts'
 
 /** A pointer into the alert, or a constant. */
 const Value = z.union([Pointer, z.strictObject({ value: z.string() })], {
@@ -23,7 +25,7 @@ const Settings = z.strictObject({
     .refine((s) => !s.firing.some((v) => s.resolved.includes(v)), 'a value is both in firing and in resolved'),
   labels: z.record(z.string(), Value).refine((l) => Object.keys(l).length > 0, 'needs at least one label'),
   annotations: z.record(z.string(), Value).default({}),
-  /** RFC 3339, or Unix time in seconds or milliseconds. */
+  /** ISO 8601 in the forms in use, or Unix time in seconds, milliseconds, microseconds or nanoseconds, also as text. */
   startsAt: Pointer.optional(),
   endsAt: Pointer.optional(),
   /** Title to address. */
@@ -37,32 +39,27 @@ export const generic = defineSource({
   *decode(body, settings, origin) {
     const items = settings.alerts === undefined ? [body] : follow(body, settings.alerts)
     if (!Array.isArray(items))
-      return refuse(`alerts: an array is expected at "${settings.alerts}", there is ${nameOf(items)}`)
+      return refuse(`alerts: an array is expected at "${settings.alerts}", there is ${kindOf(items)}`)
     if (items.length > MAX_ALERTS) return tooMany('alerts', items.length)
-    const alerts: Alert[] = []
+    const reading = createReading()
     for (const [index, item] of items.entries()) {
-      const faults: string[] = []
-      const found = read(item, settings, (fault) => faults.push(fault))
-      if (faults[0] !== undefined) return refuse(`alert ${index}: ${faults[0]}`)
-      alerts.push(normalise(found, origin))
+      const found = read(item, settings)
+      if ('left' in found) reading.leaveOut(`alert ${index}: ${found.left}`, found.expected)
+      else reading.add(normalise(found, origin))
       yield
     }
-    return { ok: true, batch: { alerts, truncated: 0 } }
+    return reading.end({ truncated: 0 })
   },
 })
 
-function read(item: unknown, settings: z.output<typeof Settings>, fault: (text: string) => void) {
+/** An alert as the mapping finds it, or why it is left out; `expected` if only its state is none that was listed. */
+function read(item: unknown, settings: z.output<typeof Settings>): Found | { left: string; expected?: boolean } {
+  const notes: string[] = []
   const text = (field: string, pointer: string): string | undefined => {
     const value = follow(item, pointer)
-    if (value === undefined || value === null) return undefined
-    if (typeof value !== 'object') return String(value)
-    if (field.startsWith('annotations.')) return JSON.stringify(value)
-    fault(`${field}: a text, number or boolean is expected at "${pointer}", there is ${nameOf(value)}`)
-  }
-  const needed = (field: string, pointer: string): string => {
-    const value = text(field, pointer)
-    if (!value) fault(`${field}: there is nothing at "${pointer}"`)
-    return value ?? ''
+    if (hasParts(value) && !field.startsWith('annotations.'))
+      notes.push(`${field}: there is ${kindOf(value)} at "${pointer}"; its JSON was taken.`)
+    return textOf(value)
   }
   const record = (field: string, mapping: Record<string, z.output<typeof Value>>): Labels =>
     Object.fromEntries(
@@ -71,39 +68,33 @@ function read(item: unknown, settings: z.output<typeof Settings>, fault: (text: 
         return value === undefined ? [] : [[name, value]]
       }),
     )
-  const time = (field: string, pointer: string | undefined): string | null => {
-    const value = pointer === undefined ? undefined : follow(item, pointer)
-    if (value === undefined || value === null || value === '') return null
-    if (typeof value === 'number' || z.iso.datetime({ offset: true }).safeParse(value).success)
-      return instant(value as string | number)
-    fault(`${field}: a time (RFC 3339, or Unix seconds or milliseconds) is expected at "${pointer}"`)
-    return null
-  }
+  const time = (pointer: string | undefined) => readTime(pointer === undefined ? null : follow(item, pointer))
   const { pointer, firing, resolved } = settings.status
-  const status = needed('status', pointer)
+  const status = textOf(follow(item, pointer))
+  if (status === undefined) return { left: `status: there is nothing at "${pointer}"` }
   if (![...firing, ...resolved].includes(status))
-    fault(`status: "${status.slice(0, 60)}" at "${pointer}" is neither in firing nor in resolved`)
+    return {
+      left: `status: "${status.slice(0, 60)}" at "${pointer}" is neither in firing nor in resolved`,
+      expected: true,
+    }
   const labels = record('labels', settings.labels)
-  if (settings.fingerprint === undefined && Object.keys(labels).length === 0)
-    fault('labels: none of the pointers finds anything, so nothing tells this alert from another')
+  const fingerprint = settings.fingerprint === undefined ? undefined : text('fingerprint', settings.fingerprint)
+  // Labels that are written out are the same for all alerts.
+  const telling = Object.keys(labels).some((name) => typeof settings.labels[name] === 'string')
+  if (fingerprint === undefined && settings.fingerprint !== undefined) {
+    if (!telling) return { left: `fingerprint: there is nothing at "${settings.fingerprint}"` }
+    notes.push(`fingerprint: there is nothing at "${settings.fingerprint}"; the labels tell this alert from others.`)
+  } else if (fingerprint === undefined && Object.keys(labels).length === 0)
+    return { left: 'labels: none of the pointers finds anything, so nothing tells this alert from another' }
+  const [startsAt, endsAt] = [time(settings.startsAt), time(settings.endsAt)]
   return {
-    fingerprint: settings.fingerprint === undefined ? '' : needed('fingerprint', settings.fingerprint),
-    status: firing.includes(status) ? ('firing' as const) : ('resolved' as const),
+    fingerprint: fingerprint ?? '',
+    status: firing.includes(status) ? 'firing' : 'resolved',
     labels,
     annotations: record('annotations', settings.annotations),
-    startsAt: time('startsAt', settings.startsAt),
-    endsAt: time('endsAt', settings.endsAt),
+    startsAt: startsAt.at,
+    endsAt: endsAt.at,
     links: Object.entries(record('links', settings.links)).map(([title, url]) => ({ title, url })),
+    notes: [...notes, ...notesOf(startsAt, endsAt)],
   }
 }
-
-const nameOf = (value: unknown): string =>
-  value === undefined
-    ? 'nothing'
-    : value === null
-      ? 'null'
-      : Array.isArray(value)
-        ? 'an array'
-        : typeof value === 'object'
-          ? 'an object'
-          : `a ${typeof value}`

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Alert, Labels } from '../domain/alert.ts'
+import { type Alert, type Labels, WARNING } from '../domain/alert.ts'
 import { digest } from '../domain/plan.ts'
 import type { Origin } from './source.ts'
 
@@ -18,8 +18,7 @@ export function firstOf(record: unknown): { few: unknown; surplus: number } {
   return { few: Object.fromEntries(few), surplus: names.length - MOST_READ }
 }
 
-/** The annotation that tells people what was cut from an alert. A sender's own of that name is dropped. */
-export const WARNING = 'keyturn_warning'
+export { WARNING }
 
 /** An alert as a source's decode found it, before limits. */
 export type Found = Readonly<{
@@ -34,6 +33,10 @@ export type Found = Readonly<{
   surplus?: Readonly<{ labels: number; annotations: number }>
   /** Those that are not plain http(s) addresses are dropped. */
   links: readonly Readonly<{ title: string; url: string | undefined }>[]
+  /** What was guessed of it, one sentence each, for people. */
+  notes?: readonly string[]
+  /** The sender's own group. */
+  group?: string | undefined
 }>
 
 /**
@@ -47,30 +50,38 @@ export function normalise(found: Found, origin: Origin): Alert {
     cutToMark(value, LIMITS.annotation),
   )
   const changes = [...labels.changes, ...annotations.changes]
+  const notes = [
+    ...(changes.length === 0 ? [] : [`Cut to fit: ${changes.join(', ')}.`]),
+    ...(found.notes ?? []).map(clean),
+  ]
   return {
     source: origin.source,
     fingerprint: cutToHash(clean(found.fingerprint), LIMITS.name) || digest(labels.whole),
     status: found.status,
     labels: labels.kept,
-    annotations:
-      changes.length === 0
-        ? annotations.kept
-        : { ...annotations.kept, [WARNING]: `Cut to fit: ${changes.join(', ')}.` },
+    annotations: notes.length === 0 ? annotations.kept : { ...annotations.kept, [WARNING]: notes.join(' ') },
     startsAt: found.startsAt ?? origin.receivedAt.toISOString(),
     endsAt: found.endsAt,
     links: found.links.flatMap(({ title, url }) => {
       const href = webAddress(url)
       return href ? [{ title: clean(title), url: href }] : []
     }),
+    ...(found.group === undefined ? {} : { group: groupName(found.group) }),
   }
 }
+
+/** A sender's name for a group, of a length that can be kept with each alert. */
+export const groupName = (name: string): string => cutToHash(clean(name), LIMITS.name)
 
 /** Names that mean something else to some JavaScript object; no sender needs them. */
 const UNSAFE = new Set(['__proto__', 'constructor', 'prototype', WARNING])
 
 function bound(record: Labels, noun: string, surplus: number, cut: (value: string) => string) {
   const cleaned = Object.entries(record).map(([name, value]) => [clean(name), clean(value)] as const)
-  const entries = cleaned.filter(([name]) => !UNSAFE.has(name)).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  // An empty label means that there is none: https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels
+  const entries = cleaned
+    .filter(([name, value]) => !UNSAFE.has(name) && !(noun === 'label' && value === ''))
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
   const kept = entries
     .slice(0, LIMITS.entries)
     .map(([name, value]) => [cutToHash(name, LIMITS.name), cut(value)] as const)
@@ -90,13 +101,6 @@ function bound(record: Labels, noun: string, surplus: number, cut: (value: strin
 
 /** Foreign text without NUL and without halves of surrogate pairs, which stores and hashes refuse or change. */
 export const clean = (text: string): string => text.replaceAll('\0', '').toWellFormed()
-
-/** ISO 8601 with milliseconds in UTC, from RFC 3339 or Unix seconds or milliseconds; null if it is none or Go's zero time. */
-export function instant(value: string | number): string | null {
-  const date = new Date(typeof value === 'number' && Math.abs(value) < 1e11 ? value * 1_000 : value)
-  const year = date.getUTCFullYear()
-  return year > 1 && year <= 9_999 ? date.toISOString() : null
-}
 
 /** An http(s) address in its normal form; null for anything else, and for one that hides its host behind a user name. */
 function webAddress(text: string | undefined): string | null {

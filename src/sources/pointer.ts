@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hasParts } from './text.ts'
 
 /** A JSON Pointer (RFC 6901): `/alerts/0/id`; `` is the whole document. */
 export const Pointer = z
@@ -10,7 +11,7 @@ export function follow(document: unknown, pointer: string): unknown {
   const tokens = pointer.split('/').slice(1)
   return tokens.reduce<unknown>((value, token) => {
     const name = token.replaceAll('~1', '/').replaceAll('~0', '~')
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
+    if (!hasParts(value) || !Object.hasOwn(value, name)) return undefined
     if (Array.isArray(value) && !/^(0|[1-9]\d*)$/.test(name)) return undefined
     return (value as Record<string, unknown>)[name]
   }, document)

@@ -68,8 +68,8 @@ export type SourcesDeps = Readonly<{
 }>
 
 /**
- * `POST /webhooks/<source>`: 200 `{ stored }` when all of a body's alerts are stored, 503 with Retry-After when that can't
- * be now, any other 4xx `{ error, detail }` for what never will be. Alertmanager drops what gets a 4xx, 429 included.
+ * `POST /webhooks/<source>`: 200 `{ stored }` when all of a body's alerts are stored; what cannot be read beside others that
+ * can is told as `left_out`. 503 with Retry-After when that can't be now, any other 4xx `{ error, detail }` for what never will be. Alertmanager drops what gets a 4xx, 429 included.
  * Throws at once if a secret is missing.
  */
 export function createSources(deps: SourcesDeps): FastifyPluginAsync {
@@ -157,13 +157,19 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
         const kind = sourceKinds.find((k) => k.kind === settings.kind)!
         const decoded = await unhurried(kind.decode(body.value, settings, { source, receivedAt: deps.clock() }))
         if (!decoded.ok) return refuse('not_alerts', decoded.reason)
-        const { alerts, truncated } = decoded.batch
-        if (alerts.length === 0 && truncated === 0) return reply.send({ stored: 0 })
+        const { alerts, group, unread } = decoded.batch
+        const answer = { stored: alerts.length, ...(unread && { left_out: unread.slice(0, MOST_TOLD) }) }
+        if (unread)
+          deps.log.warn(
+            { request: request.id, source, left_out: unread.length, reasons: unread.slice(0, MOST_TOLD) },
+            'alerts of a request were left out, the others are stored',
+          )
+        if (alerts.length === 0 && !group?.over) return reply.send(answer)
         reading.delete(request.id)
         storing.add(request.id)
         const stored = (async () => deps.onAlerts(decoded.batch, source))().finally(() => storing.delete(request.id))
         const failure = await settledWithin(stored, answerWithin)
-        if (!failure) return reply.send({ stored: alerts.length })
+        if (!failure) return reply.send(answer)
         deps.log.error(
           { request: request.id, source, err: failure },
           'alerts not stored, the sender is asked to try again',
@@ -173,6 +179,9 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
     })
   }
 }
+
+/** Alerts that were left out, of which the sender and the log are told why. */
+const MOST_TOLD = 20
 
 /** Milliseconds that one request may compute while others wait. */
 const TURN = 10

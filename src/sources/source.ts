@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Batch } from '../domain/alert.ts'
+import type { Alert, Batch } from '../domain/alert.ts'
 
 /** A source's name in keyturn.yaml; it is the last part of its path, `/webhooks/<name>`. */
 export const SourceName = z
@@ -38,14 +38,26 @@ export const refuse = (reason: string): Decoded => ({ ok: false, reason })
 export const tooMany = (path: string, count: number): Decoded =>
   refuse(`${path}: ${count} alerts in one request, at most ${MAX_ALERTS} are read; send fewer at a time`)
 
-/** The first fault of a parse as `alerts[3].labels.severity: expected string, received number`. */
-export function firstFault(error: z.ZodError, at: readonly PropertyKey[] = []): string {
-  const issue = error.issues[0]
-  const path = [...at, ...(issue?.path ?? [])].reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  )
-  const what = (issue?.message ?? 'not valid').replace(/^Invalid \w+: /, '')
-  return `${path === '' ? 'body' : path}: ${what}`
+/** The alerts of one body as they are read: those that can be, and why each of the others was left out. */
+export function createReading() {
+  const alerts: Alert[] = []
+  const unread: string[] = []
+  let broken = 0
+  return {
+    add: (alert: Alert) => void alerts.push(alert),
+    /** It was left out, in one sentence that names its place. `expected`: a sender may send such, and it is no fault. */
+    leaveOut(why: string, expected = false): void {
+      unread.push(why.slice(0, LONGEST_FAULT))
+      if (!expected) broken++
+    },
+    /** The batch; a refusal if there are alerts and none of them can be read. */
+    end(rest: Omit<Batch, 'alerts' | 'unread'>): Decoded {
+      if (alerts.length === 0 && broken > 0)
+        return refuse(broken === 1 ? unread[0]! : `none of ${broken} alerts can be read; the first: ${unread[0]}`)
+      return { ok: true, batch: { alerts, ...rest, ...(unread.length === 0 ? {} : { unread }) } }
+    },
+  }
 }
+
+/** Characters of one sentence about what could not be read. */
+const LONGEST_FAULT = 300

@@ -44,7 +44,7 @@ describe('alerts that come in', () => {
     for (const fingerprint of ['__proto__', 'constructor', 'toString']) {
       const one = alertOf({ fingerprint })
       const incident = incidentOf(...events(null, one))
-      expect(Object.keys(incident.alerts)).toEqual([fingerprint])
+      expect(Object.values(incident.alerts)).toEqual([one])
       expect(events(incident, one)).toEqual([])
       expect(types(events(incident, resolved({ fingerprint })))).toContain('incident.resolved')
     }

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { parseExact } from '../../src/domain/exact.ts'
 import { alertmanager } from '../../src/sources/alertmanager.ts'
 import { LIMITS, WARNING } from '../../src/sources/normalise.ts'
 import { NOW, outcome, SOURCES, startEdge } from './edge.ts'
@@ -136,8 +137,7 @@ describe('an Alertmanager alert', () => {
     const alert = one({ labels: flood })
     expect(Object.keys(alert.labels)).toHaveLength(64)
     expect(alert.annotations[WARNING]).toBe('Cut to fit: 9936 labels left out (64 are kept).')
-    const wrong = { alerts: [{ status: 'firing', labels: { ...flood, n1: 7 } }] }
-    expect(() => decode(wrong)).toThrow('alerts[0].labels.n1: expected string, received number')
+    expect(one({ labels: { ...flood, n1: 7 } }).labels.n1).toBe('7')
   })
 
   it('with more than 64 labels or annotations keeps the first by name, says so, and stays distinct', () => {
@@ -158,4 +158,123 @@ describe('an Alertmanager alert', () => {
     const alert = one({ labels: { 'a\0b': 'c\0d\ud800' }, fingerprint: 'f\0' })
     expect(alert).toMatchObject({ labels: { ab: 'cd\ufffd' }, fingerprint: 'f' })
   })
+})
+
+describe('an odd field', () => {
+  const labels = { alertname: 'Y' }
+  it.each([
+    [3, '3'],
+    [true, 'true'],
+    [false, 'false'],
+    [1.5, '1.5'],
+    [parseExact('9007199254740993'), '9007199254740993'],
+    [['a', 1], '["a",1]'],
+    [{ id: parseExact('12345678901234567890') }, '{"id":12345678901234567890}'],
+  ])('that is a label %p becomes its text', (value, text) =>
+    expect(one({ labels: { ...labels, n: value } }).labels.n).toBe(text),
+  )
+
+  it.each([null, '', undefined])('that is a label %p is one that is not there', (value) =>
+    expect(one({ labels: { ...labels, n: value } }).labels).toEqual(labels),
+  )
+
+  it.each([null, [], 'text', 7])('that is annotations %p costs nothing', (annotations) =>
+    expect(one({ annotations })).toMatchObject({ annotations: {}, labels: { alertname: 'A' } }),
+  )
+
+  it.each([null, 7, {}, ['http://x']])('that is an address %p is no link', (url) =>
+    expect(one({ generatorURL: url }, { externalURL: url }).links).toEqual([]),
+  )
+
+  it.each([
+    [null, 0],
+    ['7', 7],
+    [-1, 0],
+    ['many', 0],
+    [1.5, 0],
+  ])('that is a count %p left out says %p', (truncatedAlerts, count) =>
+    expect(decode({ truncatedAlerts, alerts: [{ status: 'firing', labels }] }).truncated).toBe(count),
+  )
+
+  it('that is a fingerprint keeps its digits', () => {
+    expect(one({ fingerprint: parseExact('9007199254740993') }).fingerprint).toBe('9007199254740993')
+    expect(one({ fingerprint: null }).fingerprint).toMatch(/^sha256:/)
+  })
+
+  it('that is a time is answered with the time of receipt', () => {
+    const alert = one({ startsAt: 'yesterday', endsAt: true })
+    expect(alert).toMatchObject({ startsAt: NOW.toISOString(), endsAt: null })
+    expect(alert.annotations[WARNING]).toContain('startsAt: no time could be read from “yesterday”')
+  })
+
+  it('that is a status is that of the group, or is written otherwise', () => {
+    expect(one({ status: null }, { status: 'resolved' }).status).toBe('resolved')
+    expect(one({ status: 'FIRING' }).status).toBe('firing')
+  })
+
+  it('that is all labels leaves the fingerprint to say which alert it is', () => {
+    expect(one({ labels: null, fingerprint: 'f1' })).toMatchObject({ fingerprint: 'f1', labels: {} })
+  })
+})
+
+describe('a group', () => {
+  const labels = { alertname: 'A' }
+  const alerts = [{ status: 'resolved', labels }]
+  const of = (rest: Record<string, unknown>) => decode({ groupKey: '{}:{}', status: 'resolved', alerts, ...rest }).group
+
+  it('is kept with each of its alerts, with its length bounded', () => {
+    expect(one({}, { groupKey: '{}:{alertname="A"}' }).group).toBe('{}:{alertname="A"}')
+    expect(one({}, { groupKey: 'x'.repeat(5000) }).group).toHaveLength(LIMITS.name)
+    expect(one({}).group).toBeUndefined()
+  })
+
+  it('is told apart by Grafana’s organisation', () => expect(of({ orgId: 2 })!.key).toBe('2 {}:{}'))
+
+  it.each([
+    [{}, true],
+    [{ status: 'firing' }, false],
+    [{ truncatedAlerts: 10 }, true],
+    [{ truncatedAlerts: 10, notification_reason: 'all alerts resolved' }, true],
+    [{ truncatedAlerts: 10, notification_reason: 'some alerts resolved' }, false],
+    [{ truncatedAlerts: 10, notification_reason: 'repeat interval elapsed' }, false],
+    [{ truncatedAlerts: 0, notification_reason: 'some alerts resolved' }, true],
+  ])('that comes with %j is over: %p', (rest, over) => expect(of(rest)!.over).toBe(over))
+})
+
+it('reads what Grafana sends: more members, nulls, and values that are numbers', () => {
+  const { alerts, truncated, group } = decode({
+    receiver: 'keyturn',
+    status: 'firing',
+    alerts: [
+      {
+        status: 'firing',
+        labels: { alertname: 'Lag', grafana_folder: 'Data', empty: '' },
+        annotations: null,
+        startsAt: '2026-11-20T23:03:30Z',
+        endsAt: '0001-01-01T00:00:00Z',
+        generatorURL: '?orgId=1',
+        fingerprint: 'c6eadffa33fcdf37',
+        silenceURL: 'https://grafana.example.com/alerting/silence/new',
+        dashboardURL: '',
+        panelURL: '',
+        values: null,
+        valueString: "[ var='A' labels={} value=9007199254740993 ]",
+        orgId: 1,
+      },
+    ],
+    groupLabels: {},
+    commonLabels: null,
+    commonAnnotations: null,
+    externalURL: null,
+    appVersion: '13.0.0',
+    version: '1',
+    groupKey: '{}/{}:{}',
+    truncatedAlerts: null,
+    orgId: 1,
+    title: '[FIRING:1]',
+    state: 'alerting',
+    message: '',
+  })
+  expect([truncated, group?.key]).toEqual([0, '1 {}/{}:{}'])
+  expect(alerts).toMatchObject([{ fingerprint: 'c6eadffa33fcdf37', labels: { alertname: 'Lag' }, links: [] }])
 })

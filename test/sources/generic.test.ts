@@ -1,5 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
+import { parseExact } from '../../src/domain/exact.ts'
+import { parseBody } from '../../src/sources/body.ts'
 import { generic } from '../../src/sources/generic.ts'
+import { WARNING } from '../../src/sources/normalise.ts'
 import { follow, Pointer } from '../../src/sources/pointer.ts'
 import { SourceSettings } from '../../src/sources/registry.ts'
 import { NOW, outcome } from './edge.ts'
@@ -92,22 +95,11 @@ describe('a mapped source', () => {
   it.each([
     ['no array', { events: {} }, 'alerts: an array is expected at "/events", there is an object'],
     ['nothing', null, 'alerts: an array is expected at "/events", there is nothing'],
-    ['no status', { events: [event, { ...event, state: undefined }] }, 'alert 1: status: there is nothing at "/state"'],
+    ['no status', { events: [{ ...event, state: undefined }] }, 'alert 0: status: there is nothing at "/state"'],
     [
-      'a status that is unknown',
-      { events: [{ ...event, state: 'odd' }] },
-      'alert 0: status: "odd" at "/state" is neither in firing nor in resolved',
-    ],
-    ['no fingerprint', { events: [{ ...event, check: {} }] }, 'alert 0: fingerprint: there is nothing at "/check/id"'],
-    [
-      'a label that is an object',
-      { events: [{ ...event, 'host/name': {} }] },
-      'alert 0: labels.host: a text, number or boolean is expected at "/host~1name", there is an object',
-    ],
-    [
-      'a time that is none',
-      { events: [{ ...event, at: 'noon' }] },
-      'alert 0: startsAt: a time (RFC 3339, or Unix seconds or milliseconds) is expected at "/at"',
+      'nothing that tells it from others',
+      { events: [{ state: 'alert' }] },
+      'alert 0: fingerprint: there is nothing at "/check/id"',
     ],
     [
       '2,001 alerts',
@@ -115,6 +107,78 @@ describe('a mapped source', () => {
       'alerts: 2001 alerts in one request, at most 2000 are read; send fewer at a time',
     ],
   ])('refuses %s and says where', (_title, body, expected) => expect(reason(body)).toBe(expected))
+
+  it.each([['acknowledged'], ['Renotify'], [{ is: 'open' }]])(
+    'leaves out what is in a state that nobody listed (%p), tells it, and reads the others',
+    (state) => {
+      const decoded = decode({ events: [event, { ...event, state }, event] })
+      expect(decoded).toMatchObject({
+        ok: true,
+        batch: {
+          alerts: [{ fingerprint: '17' }, { fingerprint: '17' }],
+          unread: [expect.stringMatching(/^alert 1: /)],
+        },
+      })
+      expect(decode({ events: [{ ...event, state }] })).toMatchObject({ ok: true, batch: { alerts: [] } })
+    },
+  )
+
+  it('leaves out the one alert that cannot be read', () => {
+    expect(decode({ events: [event, { ...event, state: null }, 'x', null, []] })).toMatchObject({
+      ok: true,
+      batch: { alerts: [{ fingerprint: '17' }], unread: { length: 4 } },
+    })
+  })
+
+  it('tells ids above 2^53 apart, in every place', () => {
+    const wire = (id: string) =>
+      `{"events":[{"check":{"id":${id},"name":${id}},"host/name":${id},"state":"alert","message":{"run":${id}}}]}`
+    const of = (id: string, changes = {}) => {
+      const body = parseBody(Buffer.from(wire(id)))
+      const decoded = decode(body.ok && body.value, changes)
+      return decoded.ok ? decoded.batch.alerts[0]! : null
+    }
+    expect(of('9007199254740993')).toMatchObject({
+      fingerprint: '9007199254740993',
+      labels: { alertname: '9007199254740993', host: '9007199254740993' },
+      annotations: { summary: '{"run":9007199254740993}' },
+    })
+    expect(of('9007199254740992')!.fingerprint).toBe('9007199254740992')
+    expect(of('123456789012345678901234567890')!.fingerprint).toBe('123456789012345678901234567890')
+    const bare = { fingerprint: undefined }
+    expect(of('9007199254740993', bare)!.fingerprint).not.toBe(of('9007199254740992', bare)!.fingerprint)
+  })
+
+  it('takes the labels for an identity that is missing, and the JSON of a label that has parts, and says so', () => {
+    const decoded = decode({ events: [{ ...event, check: { name: 'x' }, 'host/name': ['a'] }] })
+    expect(decoded.ok && decoded.batch.alerts[0]).toMatchObject({
+      fingerprint: expect.stringMatching(/^sha256:/),
+      labels: { host: '["a"]' },
+      annotations: {
+        [WARNING]:
+          'labels.host: there is an array at "/host~1name"; its JSON was taken. ' +
+          'fingerprint: there is nothing at "/check/id"; the labels tell this alert from others.',
+      },
+    })
+  })
+
+  it('with a time that cannot be read is stored with the time of receipt, and says so', () => {
+    const decoded = decode({ events: [{ ...event, at: 'noon', until: { at: 1 } }] })
+    expect(decoded.ok && decoded.batch.alerts[0]).toMatchObject({
+      startsAt: NOW.toISOString(),
+      endsAt: null,
+      annotations: {
+        [WARNING]:
+          'startsAt: no time could be read from “noon”. The time of receipt stands in its place. ' +
+          'endsAt: no time could be read from “{"at":1}”.',
+      },
+    })
+  })
+
+  it('has a label only if it is not empty', () => {
+    const decoded = decode({ events: [{ ...event, 'host/name': '' }] })
+    expect(decoded.ok && decoded.batch.alerts[0]!.labels).toEqual({ alertname: 'Queue too long', team: 'data' })
+  })
 
   it('refuses an alert that nothing tells from another', () => {
     expect(reason([{ state: 'ok' }], { alerts: '', fingerprint: undefined, labels: { a: '/a' } })).toBe(
@@ -124,7 +188,7 @@ describe('a mapped source', () => {
 })
 
 describe('a pointer', () => {
-  const document = { a: [{ b: 1 }], '': 0, 'x/y': 2, 'm~n': 3 }
+  const document = { a: [{ b: 1 }], '': 0, 'x/y': 2, 'm~n': 3, big: parseExact('9007199254740993') }
   it.each([
     ['', document],
     ['/a/0/b', 1],
@@ -138,6 +202,7 @@ describe('a pointer', () => {
     ['/constructor', undefined],
     ['/__proto__/toString', undefined],
     ['/x~1y/0', undefined],
+    ['/big/rawJSON', undefined],
   ])('%p finds what is there, own values only', (pointer, expected) => {
     expect(follow(document, Pointer.parse(pointer))).toEqual(expected)
   })

@@ -126,10 +126,17 @@ describe('the webhook edge', () => {
     expect((await post(body())).status).toBe(200)
   })
 
-  it('stores nothing for a batch without alerts, and says so', async () => {
+  it.each([body([]), '{"alerts":null}'])('stores nothing for a batch without alerts, and says so', async (text) => {
     const { post, stored } = await edge()
-    expect(await (await post(body([]))).json()).toEqual({ stored: 0 })
+    expect(await (await post(text)).json()).toEqual({ stored: 0 })
     expect(stored).toEqual([])
+  })
+
+  it('passes on that a group is over, also when no alert of it is named', async () => {
+    const { post, stored } = await edge()
+    const reply = await post('{"status":"resolved","groupKey":"{}:{}","alerts":null,"truncatedAlerts":3}')
+    expect(await reply.json()).toEqual({ stored: 0 })
+    expect(stored).toMatchObject([{ batch: { alerts: [], group: { key: '{}:{}', over: true }, truncated: 3 } }])
   })
 
   it.each(['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
@@ -221,31 +228,30 @@ describe('what is never accepted', () => {
     ['not JSON, without quoting it', '{"alerts": 1 s3cret', 400, 'the body is not JSON (at position 13)'],
     ['a nest of 33 levels', deep(33), 400, 'the body is nested deeper than 32 levels'],
     ['a nest of 500,000 levels', '['.repeat(500_000), 400, 'the body is nested deeper than 32 levels'],
-    ['an array', '[]', 400, 'body: expected object, received array'],
-    ['null', 'null', 400, 'body: expected object, received null'],
-    ['no alerts', '{}', 400, 'alerts: expected array, received undefined'],
+    ['an array', '[]', 400, 'body: an object is expected, there is an array'],
+    ['null', 'null', 400, 'body: an object is expected, there is null'],
+    ['a number of many digits', '90071992547409931', 400, 'body: an object is expected, there is a number'],
+    ['no alerts', '{}', 400, 'alerts: an array is expected, there is nothing'],
     ['2,001 alerts', alerts(2001), 400, 'alerts: 2001 alerts in one request, at most 2000 are read'],
-    ['an alert that is text', body([alert, 'x']), 400, 'alerts[1]: expected object, received string'],
+    ['an alert that is text', body(['x']), 400, 'alerts[0]: an object is expected, there is a text'],
     [
       'an unknown status',
       body([{ ...alert, status: 'ok' }]),
       400,
-      'alerts[0].status: expected one of "firing"|"resolved"',
-    ],
-    [
-      'a label that is a number',
-      body([alert, { ...alert, labels: { a: 1 } }]),
-      400,
-      'alerts[1].labels.a: expected string, received number',
+      'alerts[0].status: "firing" or "resolved" is expected, there is "ok"',
     ],
     [
       'labels that are a list',
       body([{ ...alert, labels: [] }]),
       400,
-      'alerts[0].labels: expected record, received array',
+      'alerts[0].labels: an object is expected, there is an array',
     ],
-    ['a time that is none', body([{ ...alert, startsAt: 'yesterday' }]), 400, 'alerts[0].startsAt: '],
-    ['a negative count', '{"alerts":[],"truncatedAlerts":-1}', 400, 'truncatedAlerts: '],
+    [
+      'nothing that tells an alert from another',
+      body([{ status: 'firing' }, 7]),
+      400,
+      'none of 2 alerts can be read; the first: alerts[0].labels: there are none, and no fingerprint',
+    ],
     ['over 1 MiB', `{"alerts":[],"x":"${'x'.repeat(1_048_576)}"}`, 413, 'the body is over 1 MiB'],
   ])('%s gets a 4xx with the reason', async (_title, text, status, detail) => {
     const { post, stored } = await edge()
@@ -255,6 +261,19 @@ describe('what is never accepted', () => {
     expect(reply.status).toBe(status)
     expect(answer.error).toMatch(/^[a-z_]+$/)
     expect(stored).toEqual([])
+  })
+
+  it('is told beside what is stored, and costs none of the others', async () => {
+    const { post, stored, lines } = await edge()
+    const reply = await post(body([{ ...alert, status: 'muted' }, alert, 'x']))
+    expect(reply.status).toBe(200)
+    const left_out = [
+      'alerts[0].status: "firing" or "resolved" is expected, there is "muted"',
+      'alerts[2]: an object is expected, there is a text',
+    ]
+    expect(await reply.json()).toEqual({ stored: 1, left_out })
+    expect(stored[0]!.batch).toMatchObject({ unread: left_out })
+    expect(lines.join('')).toContain('alerts[2]: an object is expected')
   })
 
   it('counts the bytes of a body that does not announce its length', async () => {

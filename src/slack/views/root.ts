@@ -1,10 +1,10 @@
 import type { KnownBlock } from '@slack/types'
 import { freezeSentence, isFreeze } from '../../domain/freeze.ts'
-import { type Incident, type Proposal, proposalsOf, stepOf } from '../../domain/incident.ts'
+import { type Incident, type Proposal, proposalsOf, remarksOf, stepOf } from '../../domain/incident.ts'
 import { changesOf, nextRung, owedUndo } from '../../domain/ladder.ts'
 import type { ViewContext } from '../app.ts'
 import type { Drawn } from '../show.ts'
-import { cut, fallback, link, moment, webUrl } from '../text.ts'
+import { cut, fallback, line, link, moment, webUrl } from '../text.ts'
 import { bold, facts, header, type Level, lines, mono, notice, type Piece, said, small } from './blocks.ts'
 
 /** A freeze has a thread of its own. */
@@ -85,6 +85,9 @@ export function status(incident: Incident): Status {
   }
 }
 
+/** Remarks about what was sent that are shown; those on its alerts are as good as alike. */
+const REMARKS = 3
+
 /** The message in the channel: the state at a glance. */
 export function rootCard(
   incident: Incident,
@@ -115,6 +118,9 @@ export function rootCard(
               'Playbook',
               playbook ? link(playbookUrl(playbook.id), playbook.id) : 'none matches; a draft is in the thread',
             ],
+            ...remarksOf(incident)
+              .slice(0, REMARKS)
+              .map((remark) => ['Note', cut(line(remark), 300)] as const),
           ]),
         ]),
     lines(age(incident)),
