@@ -1,12 +1,13 @@
-import type { Kafka } from 'kafkajs'
-import { type ReadContext, Refused } from '../../src/domain/command.ts'
+import { type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import { answered } from './answer.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
+import { patiently } from './patience.ts'
 import type { Rec } from './record.ts'
 import { hashOf } from './record.ts'
 import { scan } from './scan.ts'
+import { partitionOf } from './wire/partitioners.ts'
 
-/** Added to a copy beside its own headers: where it came from. */
+/** Added to a copy behind its own headers: where it came from. */
 const SOURCE = 'keyturn-source'
 /** The newest records of a dead-letter partition that are looked through for a copy. */
 const NEWEST = 1_000
@@ -41,26 +42,35 @@ export async function readShown(
   })
 }
 
-/** Copies records with key, value, headers and timestamp; resolves when all replicas in sync have them. */
+/** Copies records byte for byte with key, value, headers and timestamp; resolves when all replicas in sync have them. */
 export async function copy(
-  kafka: Kafka,
+  client: KafkaClient,
+  settings: KafkaSettings,
   to: string,
   records: readonly Rec[],
   shown: readonly Shown[],
-  signal: AbortSignal,
+  ctx: Pick<RunContext, 'now' | 'signal' | 'progress'>,
 ): Promise<void> {
-  const producer = kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } })
-  try {
-    await producer.connect()
-    for (const [i, { key, value, timestamp, headers }] of records.entries()) {
-      signal.throwIfAborted()
-      const kept: Record<string, Buffer[]> = {}
-      for (const [name, bytes] of headers) kept[name] = [...(kept[name] ?? []), bytes]
-      const message = { key, value, timestamp, headers: { ...kept, [SOURCE]: sourceOf(shown[i]!) } }
-      await answered(`to produce to ${to}`, () => producer.send({ topic: to, acks: -1, messages: [message] }))
+  const { wire } = client
+  const partitions = await patiently(client, settings, ctx, () => wire.partitions(to))
+  const { partitioner = 'murmur2' } = settings.topics[to] ?? {}
+  for (const [i, { key, value, timestamp, headers }] of records.entries()) {
+    ctx.signal.throwIfAborted()
+    // Records of one key stay together; those without stay with their partition.
+    const place = partitionOf(partitioner, key, partitions.length) ?? shown[i]!.partition % partitions.length
+    const copy = {
+      key,
+      value,
+      timestamp: timestamp < 0n ? null : timestamp,
+      headers: [...headers, [SOURCE, Buffer.from(sourceOf(shown[i]!))] as const],
     }
-  } finally {
-    await producer.disconnect()
+    await patiently(
+      client,
+      settings,
+      ctx,
+      () => answered(`to produce to ${to}`, () => wire.append(to, partitions[place]!, [copy], ctx.now())),
+      true,
+    )
   }
 }
 
@@ -72,19 +82,27 @@ export async function copied(
   shown: readonly Shown[],
   ctx: Pick<ReadContext, 'now' | 'signal'>,
 ): Promise<{ found: Set<number>; sawAll: boolean }> {
-  const ranges = (await client.admin.fetchTopicOffsets(deadLetter)).map(({ partition, low, high }) => ({
-    partition,
-    from: Math.max(Number(low), Number(high) - NEWEST),
-    to: Number(high),
-    isWhole: Number(high) - Number(low) <= NEWEST,
-  }))
+  const ends = await patiently(client, settings, ctx, () => client.wire.ends(deadLetter))
+  const ranges = ends.flatMap((end) =>
+    'error' in end
+      ? []
+      : [
+          {
+            partition: end.partition,
+            from: Math.max(end.low, end.high - NEWEST),
+            to: end.high,
+            isWhole: end.high - end.low <= NEWEST,
+          },
+        ],
+  )
   const found = new Set<number>()
   const wanted = new Map(shown.map((s) => [sourceOf(s), s.offset]))
   const visit = ({ headers }: Rec) => {
     for (const [name, value] of headers)
-      if (name === SOURCE && wanted.has(value.toString())) found.add(wanted.get(value.toString())!)
+      if (name === SOURCE && value !== null && wanted.has(value.toString())) found.add(wanted.get(value.toString())!)
     return false
   }
   const next = await scan(client, settings, deadLetter, ranges, visit, ctx)
-  return { found, sawAll: ranges.every((r) => r.isWhole && next.get(r.partition) === r.to) }
+  const sawAll = ranges.length === ends.length && ranges.every((r) => r.isWhole && next.get(r.partition) === r.to)
+  return { found, sawAll }
 }

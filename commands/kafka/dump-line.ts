@@ -1,3 +1,6 @@
+import { exactText, isExactNumber, parseExact } from '../../src/domain/exact.ts'
+import { hasMark, judgeRecord } from '../record-judge.ts'
+
 /** How a dump was written. `kcat` and `kcat-json` are what kcat 1.7 writes with the options that FORMAT_OF names. */
 export const FORMATS = ['jsonl', 'kcat', 'kcat-json'] as const
 export type Format = (typeof FORMATS)[number]
@@ -15,17 +18,22 @@ export type Dumped = Readonly<{
   key: string | null
   value: string
   timestamp: number | null
-  headers: readonly (readonly [name: string, value: string])[]
+  /** A value may be null, which is not the same as empty. */
+  headers: readonly (readonly [name: string, value: string | null])[]
 }>
 export type Judged = { record: Dumped } | { fault: string } | { remark: true }
 
 /** A broker takes no more than a megabyte by default. */
 const MAX_BYTES = 900 * 1024
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const HUMAN = /^Topic [A-Za-z0-9._-]{1,249} \[\d+\] at offset \d+: key /
 
-/** Judges one line: a record, a remark of kcat's own that got into the dump, or what is wrong with it. */
-export function judge(format: Format, bytes: Buffer, idField: string): Judged {
+/**
+ * Judges one line: a record, a remark of kcat's own that got into the dump, or what is wrong with it. A byte order mark is of the
+ * file in its first line, and of the record in any other.
+ */
+export function judge(format: Format, line: Buffer, idField: string, number = 0): Judged {
+  const bytes = number === 1 && hasMark(line) ? line.subarray(3) : line
   if (bytes.length > MAX_BYTES) return { fault: `longer than ${MAX_BYTES} bytes` }
   let text: string
   try {
@@ -41,12 +49,8 @@ export function judge(format: Format, bytes: Buffer, idField: string): Judged {
 type Rest = Partial<Omit<Dumped, 'id' | 'value'>>
 
 function parse(text: string): { value: unknown } | { fault: string } {
-  try {
-    return { value: JSON.parse(text) }
-  } catch (error) {
-    // The parser's message quotes the text; only its own words are kept.
-    return { fault: (error as Error).message.replace(/, ?(\.\.\.)?".*/s, '') }
-  }
+  const { fault } = judgeRecord(Buffer.from(text))
+  return fault ? { fault: fault.says } : { value: parseExact(text) }
 }
 
 /** Where no key is told of, as in JSON lines, the id is the key: what has one id stays in one partition. */
@@ -54,10 +58,12 @@ function withId(value: string, idField: string, { key, timestamp = null, headers
   const parsed = parse(value)
   if ('fault' in parsed) return parsed
   const object = parsed.value
-  if (typeof object !== 'object' || object === null || Array.isArray(object)) return { fault: 'not a JSON object' }
-  const id: unknown = Object.hasOwn(object, idField) ? (object as Record<string, unknown>)[idField] : undefined
-  if ((typeof id !== 'string' || id === '') && typeof id !== 'number') return { fault: `no "${idField}" in it` }
-  return { record: { id: String(id), key: key === undefined ? String(id) : key, value, timestamp, headers } }
+  if (typeof object !== 'object' || object === null || Array.isArray(object) || isExactNumber(object))
+    return { fault: 'not a JSON object' }
+  // Digit by digit: two ids above 2^53 are not one.
+  const id = Object.hasOwn(object, idField) ? exactText((object as Record<string, unknown>)[idField]) : null
+  if (id === null || id === '') return { fault: `no "${idField}" in it` }
+  return { record: { id, key: key === undefined ? id : key, value, timestamp, headers } }
 }
 
 /** The key may hold what divides it from the value: the value is the longest rest that is a JSON object. */
@@ -79,14 +85,15 @@ function envelope(text: string, idField: string): Judged {
   if ('fault' in parsed) return parsed
   const { key, payload, ts, headers } = (parsed.value ?? {}) as Record<string, unknown>
   if (payload === undefined || payload === null) return { fault: 'no payload in it' }
+  const plain = (one: unknown) => (one === null || one === undefined ? null : (exactText(one) ?? JSON.stringify(one)))
   const list = Array.isArray(headers)
-    ? headers.map(String)
+    ? headers.map(plain)
     : Object.entries(headers ?? {})
         .flat()
-        .map(String)
+        .map(plain)
   return withId(typeof payload === 'string' ? payload : JSON.stringify(payload), idField, {
-    key: key === undefined || key === null ? null : typeof key === 'string' ? key : JSON.stringify(key),
+    key: plain(key),
     timestamp: typeof ts === 'number' && ts >= 0 ? ts : null,
-    headers: list.flatMap((name, i) => (i % 2 === 0 ? [[name, list[i + 1] ?? ''] as const] : [])),
+    headers: list.flatMap((name, i) => (i % 2 === 0 ? [[name ?? '', list[i + 1] ?? null] as const] : [])),
   })
 }

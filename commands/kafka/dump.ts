@@ -60,7 +60,7 @@ export async function* linesOf(
       if (!bytes)
         throw new Refused(`Line ${number} of ${name} is longer than ${MAX_LINE_BYTES} bytes: no dump of lines.`)
       end += bytes.length + (ended ? 1 : 0)
-      const judged = judge(format, bytes, idField)
+      const judged = judge(format, bytes, idField, number)
       return { line: number, bytes, end, judged, again: 'record' in judged && !ids.add(judged.record.id) }
     })
 }

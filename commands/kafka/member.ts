@@ -1,6 +1,8 @@
 import type { Assigner, Consumer, Kafka, PartitionAssigner } from 'kafkajs'
 import kafkajs from 'kafkajs'
-import { Refused } from '../../src/domain/command.ts'
+import { Refused, type RunContext } from '../../src/domain/command.ts'
+import type { KafkaClient, KafkaSettings } from './connection.ts'
+import { patiently } from './patience.ts'
 
 const { AssignerProtocol } = kafkajs
 /** No consumer of anybody else speaks it: a broker refuses us beside them, and them beside us. */
@@ -32,19 +34,44 @@ const only =
     }),
   })
 
-type Options = Readonly<{
-  group: string
-  given: Given
-  signal: AbortSignal
-}>
+type Options = Readonly<{ group: string; given: Given }>
+type Ctx = Pick<RunContext, 'signal' | 'progress'>
 
 /**
  * Joins a group as its only member, does `work`, and leaves. Nothing is committed but by `work`. Refuses when the
- * group has other members: the broker lets us in only beside those who speak our protocol.
+ * group has other members: the broker lets us in only beside those who speak our protocol. A coordinator that moves or loads
+ * is waited for until `work` begins.
  */
 export async function alone<T>(
+  client: KafkaClient,
+  settings: KafkaSettings,
+  { group, given }: Options,
+  ctx: Ctx,
+  work: (consumer: Consumer) => Promise<T>,
+): Promise<T> {
+  let begun = false
+  const once = async (): Promise<{ result: T } | { error: unknown }> => {
+    try {
+      const result = await join(client.kafka, { group, given }, ctx, (consumer) => {
+        begun = true
+        return work(consumer)
+      })
+      return { result }
+    } catch (error) {
+      // The work is not done twice, whatever went wrong in it.
+      if (begun) return { error }
+      throw error
+    }
+  }
+  const end = await patiently(client, settings, ctx, once, true)
+  if ('error' in end) throw end.error
+  return end.result
+}
+
+async function join<T>(
   kafka: Kafka,
-  { group, given, signal }: Options,
+  { group, given }: Options,
+  { signal }: Ctx,
   work: (consumer: Consumer) => Promise<T>,
 ): Promise<T> {
   signal.throwIfAborted()

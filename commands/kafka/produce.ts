@@ -6,9 +6,12 @@ import { readLines } from '../s3/lines.ts'
 import { answered } from './answer.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
 import type { Dump } from './dump.ts'
+import { patiently } from './patience.ts'
 import { fileOf, type Progress, readProgress, writeProgress } from './progress.ts'
 import type { Rec } from './record.ts'
 import { scan } from './scan.ts'
+import type { NewRecord } from './wire/client.ts'
+import { partitionOf } from './wire/partitioners.ts'
 
 /** Added to each record: which replay it is of, and its line in the dump. */
 const REPLAY = 'keyturn-replay'
@@ -21,23 +24,34 @@ export const Clean = z.object({
   key: z.string().nullable(),
   value: z.string(),
   timestamp: z.number().nullable(),
-  headers: z.array(z.tuple([z.string(), z.string()])),
+  headers: z.array(z.tuple([z.string(), z.string().nullable()])),
 })
 export type Clean = z.infer<typeof Clean>
 
 export type Replay = Readonly<{ dump: Pick<Dump, 'path' | 'name'>; topic: string; token: string; perSecond: number }>
-type Look = Pick<RunContext, 'signal'>
+type Look = Pick<RunContext, 'signal'> & Partial<Pick<RunContext, 'progress'>>
 
 /** The line of the dump that a record of this replay came from; null if it is none. */
 function lineIn(headers: Rec['headers'], token: string): number | null {
-  const mark = headers.find(([name, value]) => name === REPLAY && value.toString().startsWith(`${token}/`))
-  return mark ? Number(mark[1].toString().slice(token.length + 1)) : null
+  for (const [name, value] of headers)
+    if (name === REPLAY && value?.toString().startsWith(`${token}/`))
+      return Number(value.toString().slice(token.length + 1))
+  return null
 }
 
-/** The end of each partition. */
-export async function endsOf({ admin }: KafkaClient, topic: string): Promise<Record<string, number>> {
-  const all = await admin.fetchTopicOffsets(topic)
-  return Object.fromEntries(all.map(({ partition, high }) => [String(partition), Number(high)]))
+/** The end of each partition. Throws a sentence when one of them cannot be asked: a key may belong there. */
+export async function endsOf(
+  client: KafkaClient,
+  settings: KafkaSettings,
+  topic: string,
+  ctx: Look,
+): Promise<Record<string, number>> {
+  const all = await patiently(client, settings, ctx, async () => {
+    const ends = await client.wire.ends(topic)
+    for (const end of ends) if ('error' in end) throw end.error
+    return ends as Exclude<(typeof ends)[number], { error: Error }>[]
+  })
+  return Object.fromEntries(all.map(({ partition, high }) => [String(partition), high]))
 }
 
 /** Lines of this replay that are in the topic although its progress does not say so: a crash came between. */
@@ -50,7 +64,7 @@ export async function landedAfter(
 ): Promise<Set<number>> {
   const found = new Set<number>()
   if (!ends) return found
-  const now = await endsOf(client, topic)
+  const now = await endsOf(client, settings, topic, ctx)
   const ranges = Object.entries(now).map(([partition, to]) => ({
     partition: Number(partition),
     from: ends[partition] ?? 0,
@@ -106,36 +120,55 @@ export async function produceRest(
   const { dump, topic, token, perSecond } = replay
   let progress = (await readProgress(dump))!
   const there = await landedAfter(client, settings, replay, progress, ctx)
-  const ends = { ...(progress.ends ?? (await endsOf(client, topic))) }
+  const ends = { ...(progress.ends ?? (await endsOf(client, settings, topic, ctx))) }
   // From now on what lies behind these offsets may be of this replay.
   if (!progress.ends) {
     progress = { ...progress, ends: { ...ends } }
     await writeProgress(dump, progress)
   }
-  const producer = client.kafka.producer({ allowAutoTopicCreation: false, retry: { retries: 0 } })
+  const partitions = await patiently(client, settings, ctx, () => client.wire.partitions(topic))
+  const { partitioner } = settings.topics[topic]!
+  let keyless = 0
   const most = Math.max(1, Math.min(MOST_RECORDS, Math.ceil(perSecond / 5)))
   const began = performance.now()
   let sent = 0
   let batch: { record: Clean; end: number; size: number }[] = []
 
+  const byPartition = (missing: typeof batch): Map<number, NewRecord[]> => {
+    const parts = new Map<number, NewRecord[]>()
+    for (const { record } of missing) {
+      const key = record.key === null ? null : Buffer.from(record.key)
+      const place = partitionOf(partitioner, key, partitions.length) ?? keyless++ % partitions.length
+      const list = parts.get(partitions[place]!) ?? []
+      list.push({
+        key,
+        value: Buffer.from(record.value),
+        timestamp: record.timestamp === null ? null : BigInt(Math.trunc(record.timestamp)),
+        headers: [
+          ...record.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)] as const),
+          [REPLAY, Buffer.from(`${token}/${record.line}`)],
+        ],
+      })
+      parts.set(partitions[place]!, list)
+    }
+    return parts
+  }
+
   const flush = async () => {
     if (batch.length === 0) return
     ctx.signal.throwIfAborted()
     const missing = batch.filter(({ record }) => !there.has(record.line))
-    const messages = missing.map(({ record: { line, key, value, timestamp, headers } }) => ({
-      key,
-      value,
-      ...(timestamp !== null && { timestamp: String(timestamp) }),
-      headers: { ...byName(headers), [REPLAY]: `${token}/${line}` },
-    }))
     let last = progress.last
-    if (messages.length > 0) {
-      const answers = await answered(`to produce to ${topic}`, () => producer.send({ topic, acks: -1, messages }))
-      for (const { partition, baseOffset } of answers) {
-        if (baseOffset === undefined) continue
-        ends[String(partition)] = Math.max(ends[String(partition)] ?? 0, Number(baseOffset) + 1)
-        last = { partition, offset: Number(baseOffset) }
-      }
+    for (const [partition, records] of byPartition(missing)) {
+      const first = await patiently(
+        client,
+        settings,
+        ctx,
+        () => answered(`to produce to ${topic}`, () => client.wire.append(topic, partition, records, ctx.now())),
+        true,
+      )
+      ends[String(partition)] = Math.max(ends[String(partition)] ?? 0, first + 1)
+      last = { partition, offset: first }
     }
     progress = {
       ...progress,
@@ -147,35 +180,24 @@ export async function produceRest(
       at: ctx.now().toISOString(),
     }
     await writeProgress(dump, progress)
-    sent += messages.length
+    sent += missing.length
     batch = []
     ctx.progress(progress.produced, progress.total, `records of ${dump.name} produced to ${topic}`)
     const early = (sent / perSecond) * 1000 - (performance.now() - began)
     if (early > 0) await pause(early, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted())
   }
 
-  try {
-    await producer.connect()
-    let byte = progress.byte
-    const rest = createReadStream(fileOf(dump, 'clean'), { start: byte })
-    for await (const lines of readLines(rest, ctx.signal, true))
-      for (const { bytes, ended } of lines) {
-        if (!bytes || !ended) throw new Error(`${dump.name}.clean ends within a line after byte ${byte}`)
-        byte += bytes.length + 1
-        const size = bytes.length
-        if (batch.reduce((sum, one) => sum + one.size, size) > MOST_BYTES) await flush()
-        batch.push({ record: Clean.parse(JSON.parse(bytes.toString('utf8'))), end: byte, size })
-        if (batch.length >= most) await flush()
-      }
-    await flush()
-  } finally {
-    await producer.disconnect()
-  }
+  let byte = progress.byte
+  const rest = createReadStream(fileOf(dump, 'clean'), { start: byte })
+  for await (const lines of readLines(rest, ctx.signal, true))
+    for (const { bytes, ended } of lines) {
+      if (!bytes || !ended) throw new Error(`${dump.name}.clean ends within a line after byte ${byte}`)
+      byte += bytes.length + 1
+      const size = bytes.length
+      if (batch.reduce((sum, one) => sum + one.size, size) > MOST_BYTES) await flush()
+      batch.push({ record: Clean.parse(JSON.parse(bytes.toString('utf8'))), end: byte, size })
+      if (batch.length >= most) await flush()
+    }
+  await flush()
   return progress
-}
-
-/** A name may come more than once. */
-function byName(headers: Clean['headers']): Record<string, string[]> {
-  const all = Map.groupBy(headers, ([name]) => name)
-  return Object.fromEntries([...all].map(([name, pairs]) => [name, pairs.map(([, value]) => value)]))
 }

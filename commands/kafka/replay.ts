@@ -55,7 +55,7 @@ export const replay = defineChange({
     const choice: Choice = { topic, format, id, duplicates, timestamps }
     const before = begun(dump, choice, await readProgress(dump))
     const head = await lookAtHead(dump, format, id, ctx.signal)
-    const partitions = Object.keys(await endsOf(client, topic)).length
+    const partitions = Object.keys(await endsOf(client, settings, topic, ctx)).length
     const token = createHash('sha256')
       .update(JSON.stringify([connection, name, dump.fingerprint, choiceText(choice)]))
       .digest('hex')

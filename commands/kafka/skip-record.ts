@@ -1,14 +1,17 @@
 import { z } from 'zod'
-import { defineChange, Refused } from '../../src/domain/command.ts'
+import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { answered } from './answer.ts'
-import { findBad } from './bad.ts'
-import { kafka } from './connection.ts'
+import { doubtOf, findBad, HOW_TO_TELL } from './bad.ts'
+import { type KafkaClient, type KafkaSettings, kafka } from './connection.ts'
 import type { Shown } from './dead-letter.ts'
 import { copied, copy, readShown } from './dead-letter.ts'
+import { faultIn, judgeIn, notJudged, type TopicFormat } from './format.ts'
 import { alone } from './member.ts'
-import { isActive, listed, positions, stateOf } from './position.ts'
+import { recordAt } from './named.ts'
+import { patiently } from './patience.ts'
+import { listed, mustBeIdle, type Position, positions, stateOf } from './position.ts'
 import type { Rec } from './record.ts'
-import { faultOf, hashOf, keyOf, preview, sizeOf, timeOf } from './record.ts'
+import { hashOf, keyOf, preview, sizeOf, timeOf } from './record.ts'
 import { scan } from './scan.ts'
 
 type Data = Readonly<{
@@ -44,45 +47,62 @@ export const skipRecord = defineChange({
       .max(MOST)
       .default(1)
       .describe('Records that may be passed, the bad one last'),
+    offset: z.coerce.number().int().min(0).optional().describe("Offset that the consumer's own log names as bad"),
   }),
-  async plan({ connection, topic, group, partition, records }, ctx) {
+  async plan({ connection, topic, group, partition, records, offset }, ctx) {
     const { client, settings } = await ctx.connect(kafka, connection)
-    const { groups, deadLetter } = listed(settings, connection, topic)
+    const { groups, deadLetter, format } = listed(settings, connection, topic)
     if (!groups.includes(group))
       throw new Refused(
         `The connection "${connection}" does not let "${group}" be moved in ${topic}. It lists: ${groups.join(', ') || 'none'}.`,
       )
     if (!deadLetter) throw new Refused(`${topic} has no dead-letter topic in "${connection}": nothing is skipped.`)
-    const state = await stateOf(client, group)
-    if (isActive(state))
-      throw new Refused(`The group "${group}" is ${state}: it has consumers. Scale them to 0 first, then ask again.`)
-    const position = (await positions(client, topic, group)).find((p) => p.partition === partition)
+    const state = await stateOf(client, settings, group, ctx)
+    const { all, unasked } = await positions(client, settings, topic, group, ctx)
+    mustBeIdle(
+      group,
+      state,
+      all.some((p) => p.committed !== null),
+    )
+    const position = all.find((p) => p.partition === partition)
+    const why = unasked.find((one) => one.partition === partition)?.why
+    if (why !== undefined) throw new Refused(`${topic}/${partition} could not be asked: ${why}`)
     if (!position) throw new Refused(`${topic} has no partition ${partition}.`)
     if (position.committed === null)
       throw new Refused(
         `The group "${group}" has committed nothing in ${topic}/${partition}: there is no place to move it from.`,
       )
+    if (position.lost !== null) throw new Refused(`Nothing is passed: ${position.lost}.`)
     const from = position.committed
-    const [search] = await findBad(client, settings, topic, [position], SEARCH, ctx)
-    if (!search?.bad)
-      throw new Refused(
-        `No bad record was found in ${topic}/${partition} from offset ${from} to ${search?.readTo ?? from}. Nothing to do.`,
-      )
-    const bad = search.bad
+    const bad =
+      offset === undefined
+        ? await judgedBad(client, settings, topic, all, position, ctx)
+        : await namedBad(client, settings, topic, position, offset, ctx)
     const passed: Rec[] = []
-    if (bad.offset > from) {
-      const visit = (record: Rec) => passed.push(record) > MOST
-      await scan(client, settings, topic, [{ partition, from, to: bad.offset + 1 }], visit, ctx)
-    } else passed.push(bad)
+    const visit = (record: Rec) => {
+      if (!record.aborted || record.offset === bad.offset) passed.push(record)
+      return passed.length > MOST
+    }
+    await scan(client, settings, topic, [{ partition, from, to: bad.offset + 1 }], visit, ctx)
     if (passed.length > records)
       throw new Refused(
-        `The group stands at ${from}, the bad record at ${bad.offset}: ${bad.offset - from} offsets between them would be passed as well. Let the consumer work through them, or allow up to ${MOST} records.`,
+        `The group stands at ${from}, the bad record at ${bad.offset}: ${passed.length > MOST ? `more than ${MOST - 1}` : passed.length - 1} records between them would be passed as well. Let the consumer work through them, or allow up to ${MOST} records.`,
+      )
+    if (passed.at(-1)?.offset !== bad.offset)
+      throw new Refused(
+        `The records from ${from} to ${bad.offset} of ${topic}/${partition} could not all be read again.`,
       )
     const shown = passed.map((r): Shown => ({ topic, partition, offset: r.offset, hash: hashOf(r) }))
     const to = bad.offset + 1
     const place = `kafka:${connection}/${topic}/${partition}`
     const warnings = passed.length > 1 ? [`${passed.length - 1} valid records are passed as well; all are copied.`] : []
-    if (state === null)
+    if (offset !== undefined)
+      warnings.push(
+        `The record is passed on the word of the consumer's log: here it ${faultIn(format, bad) === null ? (judgeIn(format, bad) === null ? `is not judged (${format})` : 'is valid') : 'is not JSON'}. Look at that line: partition ${partition}, offset ${offset}.`,
+      )
+    if (bad.value !== null && judgeIn(format, bad)?.remark)
+      warnings.push('It holds bytes that are not UTF-8 inside a string.')
+    if (state.state === null)
       warnings.push('This cluster does not say whether the group has consumers; the run finds out by joining it.')
     return {
       summary: `Move ${group} in ${topic}/${partition} from offset ${from} to ${to}, past ${passed.length === 1 ? 'one record' : `${passed.length} records`}`,
@@ -91,7 +111,11 @@ export const skipRecord = defineChange({
           id: `${place}/group/${group}`,
           name: `${group} in ${topic}/${partition}`,
           fingerprint: `committed ${from}`,
-          details: { Committed: `${from} → ${to}`, 'First kept': String(position.low), State: state ?? 'unknown' },
+          details: {
+            Committed: `${from} → ${to}`,
+            'First kept': String(position.low),
+            State: state.state ?? 'unknown',
+          },
         },
         ...passed.map((r, i) => ({
           id: `${place}/offset/${r.offset}`,
@@ -102,7 +126,7 @@ export const skipRecord = defineChange({
             Size: sizeOf(r),
             Written: timeOf(r),
             Headers: r.headers.map(([name]) => preview(Buffer.from(name))).join(', ') || 'none',
-            Fault: faultOf(r) ?? 'none: a valid record',
+            Fault: faultOfShown(format, r, offset),
             Value: preview(r.value),
           },
         })),
@@ -128,26 +152,29 @@ export const skipRecord = defineChange({
     const { topic, group, partition, deadLetter, from, to, records } = data
     const given = { topic, partitions: [] }
     const stillThere = async () => {
-      const now = (await positions(client, topic, group)).find((p) => p.partition === partition)?.committed ?? null
-      if (now !== from)
+      const { all } = await positions(client, settings, topic, group, ctx)
+      const now = all.find((p) => p.partition === partition)
+      if (now?.committed !== from)
         throw new Refused(
-          `The group "${group}" stands at ${now ?? 'no offset'} in ${topic}/${partition} now, not at ${from}.`,
+          `The group "${group}" stands at ${now?.committed ?? 'no offset'} in ${topic}/${partition} now, not at ${from}.`,
         )
+      if (now.lost !== null) throw new Refused(`Nothing is passed: ${now.lost}.`)
     }
+    // To join a group that is in use has all of its consumers stop for a moment: it is asked for before.
+    mustBeIdle(group, await stateOf(client, settings, group, ctx), true)
     // Held from the first look to the commit: who comes meanwhile makes the commit fail.
-    await alone(client.kafka, { group, given, signal: ctx.signal }, async (consumer) => {
+    await alone(client, settings, { group, given }, ctx, async (consumer) => {
       await stillThere()
       await ctx.step('copy', async () => {
         const copies = await readShown(client, settings, records, ctx)
-        await copy(client.kafka, deadLetter, copies, records, ctx.signal)
+        await copy(client, settings, deadLetter, copies, records, ctx)
         return copies.length
       })
       ctx.progress(1, 2)
       await ctx.step('move', async () => {
         await stillThere()
-        await answered(`to commit for ${group}`, () =>
-          consumer.commitOffsets([{ topic, partition, offset: String(to) }]),
-        )
+        const commit = () => consumer.commitOffsets([{ topic, partition, offset: String(to) }])
+        await patiently(client, settings, ctx, () => answered(`to commit for ${group}`, commit), true)
         return to
       })
     })
@@ -155,7 +182,7 @@ export const skipRecord = defineChange({
   },
   async verify({ data }, ctx) {
     const { client, settings } = await ctx.connect(kafka, data.connection)
-    const all = await positions(client, data.topic, data.group)
+    const { all } = await positions(client, settings, data.topic, data.group, ctx)
     const now = all.find((p) => p.partition === data.partition)?.committed ?? null
     const { found } = await copied(client, settings, data.deadLetter, data.records, ctx)
     return [
@@ -170,7 +197,7 @@ export const skipRecord = defineChange({
   async probe({ data }, step, ctx) {
     const { client, settings } = await ctx.connect(kafka, data.connection)
     if (step === 'move') {
-      const all = await positions(client, data.topic, data.group)
+      const { all } = await positions(client, settings, data.topic, data.group, ctx)
       const now = all.find((p) => p.partition === data.partition)?.committed ?? null
       const landed = now === data.from ? 'no' : now !== null && now >= data.to ? 'yes' : 'cannot_tell'
       return { landed, detail: `${data.group} stands at ${now ?? 'no offset'}` }
@@ -181,3 +208,50 @@ export const skipRecord = defineChange({
     return { landed: found.size === 0 && sawAll ? 'no' : 'cannot_tell', detail }
   },
 })
+
+/** The first record that the consumer cannot read. Refuses where there is none, or where it cannot be told. */
+async function judgedBad(
+  client: KafkaClient,
+  settings: KafkaSettings,
+  topic: string,
+  all: readonly Position[],
+  position: Position,
+  ctx: ReadContext,
+): Promise<Rec> {
+  const { format } = settings.topics[topic]!
+  if (format === 'avro' || format === 'protobuf' || format === 'bytes') throw new Refused(notJudged(topic, format))
+  const { partition, committed } = position
+  const [search] = await findBad(client, settings, topic, [position], SEARCH, ctx)
+  if (!search?.bad)
+    throw new Refused(
+      `No bad record was found in ${topic}/${partition} from offset ${committed} to ${search?.readTo ?? committed}. Nothing to do.`,
+    )
+  const doubt = await doubtOf(client, settings, topic, all, search.bad, ctx)
+  if (doubt) throw new Refused(`${doubt.what} Nothing is passed. ${HOW_TO_TELL}`)
+  return search.bad
+}
+
+/** The record that a consumer's log names. Refuses one that the group is past. */
+async function namedBad(
+  client: KafkaClient,
+  settings: KafkaSettings,
+  topic: string,
+  { partition, committed, low, high }: Position,
+  offset: number,
+  ctx: ReadContext,
+): Promise<Rec> {
+  if (offset < committed!)
+    throw new Refused(
+      `The group is past offset ${offset} of ${topic}/${partition}: it stands at ${committed}. Nothing to do.`,
+    )
+  return recordAt(client, settings, topic, { partition, offset, low, high }, ctx)
+}
+
+/** What the plan says of a record that would be passed. */
+function faultOfShown(format: TopicFormat | undefined, record: Rec, named: number | undefined): string {
+  const fault = faultIn(format, record)
+  const byLog = record.offset === named ? "; the consumer's log names it" : ''
+  if (fault !== null) return `${fault}${byLog}`
+  if (record.value === null) return `none: a tombstone${byLog}`
+  return `${judgeIn(format, record) === null ? `not judged: ${format}` : 'none: a valid record'}${byLog}`
+}
