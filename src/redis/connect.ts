@@ -33,26 +33,67 @@ class HastyCluster extends Cluster {
   }
 }
 
-function open(address: Address, options: Options, hasty: boolean): Store {
-  if (address.kind === 'one') return new Redis(address.url, { ...options, retryStrategy: retry })
+/**
+ * Errors of a server that is not the primary any more, or not ready: nothing was done, and a new connection may find the one
+ * that is. A replica of a primary that is gone says MASTERDOWN, one that takes over from another's disk says LOADING; Redis
+ * before 7 puts the word into the middle when a script meets it. https://redis.io/docs/latest/develop/reference/protocol-spec
+ */
+const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING) |-READONLY /
+
+/** The connections of a process to one address. */
+const families = new WeakMap<Address, Map<Store, { since: number }>>()
+/** A connection that is younger than this has found its server anew, in milliseconds. */
+const YOUNG = 1000
+
+/**
+ * One connection was told that its server is no primary: so are the others, but one that only subscribes is never told, and
+ * would hear nothing for ever.
+ */
+function reconnectAll(address: Address): void {
+  for (const [store, { since }] of families.get(address) ?? [])
+    if (store.status === 'ready' && performance.now() - since > YOUNG) store.disconnect(true)
+}
+
+function join(address: Address, store: Store): Store {
+  const family = families.get(address) ?? new Map<Store, { since: number }>()
+  families.set(address, family)
+  return store
+    .on('connect', () => family.set(store, { since: performance.now() }))
+    .on('end', () => void family.delete(store))
+}
+
+function open(address: Address, given: Options, hasty: boolean): Store {
+  const options: Options = {
+    ...given,
+    // The command is sent again on the new connection: it was not done.
+    reconnectOnError: (error) => {
+      if (!ELSEWHERE.test(error.message)) return false
+      setImmediate(reconnectAll, address)
+      return 2
+    },
+  }
+  if (address.kind === 'one') return join(address, new Redis(address.url, { ...options, retryStrategy: retry }))
   const { tls, ...login } = address.login
-  const secured = tls ? { ...options, ...login, tls: {} } : { ...options, ...login }
+  const secure = (plain: Options): Options => (tls ? { ...plain, ...login, tls: {} } : { ...plain, ...login })
   if (address.kind === 'sentinels')
-    return new Redis({
-      ...secured,
-      name: address.master,
-      sentinels: address.nodes.map((n) => ({ ...n })),
-      sentinelPassword: address.sentinelPassword,
-      enableTLSForSentinelMode: tls === true,
-      sentinelRetryStrategy: retry,
-      retryStrategy: retry,
-      // A master that was set back to a replica says READONLY; the next connection asks the sentinels anew.
-      reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
-    })
+    return join(
+      address,
+      new Redis({
+        // The next connection asks the sentinels anew.
+        ...secure(options),
+        name: address.master,
+        sentinels: address.nodes.map((n) => ({ ...n })),
+        sentinelPassword: address.sentinelPassword,
+        enableTLSForSentinelMode: tls === true,
+        sentinelRetryStrategy: retry,
+        retryStrategy: retry,
+      }),
+    )
   const Class = hasty ? HastyCluster : Cluster
   return new Class(
     address.nodes.map((n) => ({ ...n })),
-    { redisOptions: secured, clusterRetryStrategy: retry },
+    // A cluster's nodes say MOVED instead, and which keys are where is asked anew.
+    { redisOptions: secure(given), clusterRetryStrategy: retry },
   )
 }
 
@@ -84,7 +125,7 @@ export async function clockOf(store: Store, own: Clock): Promise<Clock> {
 
 /** Why this Redis must not hold the journal: one sentence a fault, with its remedy. Empty when it may. */
 export async function durabilityFaults(store: Store): Promise<string[]> {
-  if (store instanceof Redis) return faultsOfNode(store)
+  if (store instanceof Redis) return [...(await faultsOfOne(store)), ...(await faultsOfNode(store))]
   // Its nodes are known once it has answered.
   await store.ping()
   const found = store.nodes('all').map(async (node) => {
@@ -92,6 +133,19 @@ export async function durabilityFaults(store: Store): Promise<string[]> {
     return (await faultsOfNode(node)).map((fault) => `${host}:${port}: ${fault}`)
   })
   return (await Promise.all(found)).flat().sort()
+}
+
+/** What an address that is to be one server must not lead to. */
+async function faultsOfOne(redis: Redis): Promise<string[]> {
+  const info = `${await redis.info('replication')}\n${await redis.info('cluster')}`
+  return [
+    ...(/^role:slave/m.test(info)
+      ? ['This Redis is a replica, which takes no writes: give the address of the primary (the endpoint for writing).']
+      : []),
+    ...(/^cluster_enabled:1/m.test(info)
+      ? ['This Redis is a node of a cluster: name its nodes under redis.cluster instead of a URL.']
+      : []),
+  ]
 }
 
 async function faultsOfNode(redis: Redis): Promise<string[]> {
