@@ -56,6 +56,8 @@ export const Policy = z.strictObject({
     .default({}),
   /** When some changes are refused, unless two people override it with a reason. */
   freezeWindows: z.array(FreezeWindow).default([]),
+  /** How many changes of one target may begin within an hour, unless two people override it; what undoes another is not held. */
+  changesPerHour: z.number().int().min(1).max(1000).default(6),
   /** How many humans must approve, by the command's risk. */
   quorum: z
     .strictObject({

@@ -58,6 +58,10 @@ export type Locks = Readonly<{
   ): Promise<{ ok: true; fresh: string[] } | { ok: false; target: string; holder: Holder }>
   /** Frees those that this holder holds: with a `take`, only those that nobody has taken anew since; else any of its own. */
   release(targets: readonly string[], holder: Holder): Promise<void>
+  /** Remembers for an hour that a change of these began at a time (milliseconds). */
+  began(targets: readonly string[], holder: Holder, at: number): Promise<void>
+  /** Those of which `most` changes or more have begun since a time (milliseconds). */
+  crowded(targets: readonly string[], most: number, since: number): Promise<string[]>
 }>
 
 /** A sign of life of a run, and its progress; both may be lost. */

@@ -42,17 +42,22 @@ export type Doing = Readonly<{ command: string; environment: string; params: Rea
 /** Between the names of several windows; people see it in quotation marks. */
 const AND = '” and “'
 
+/** What people call the limit of changes of one target. */
+export const limitName = (most: number): string => `the limit of ${most} changes of one target an hour`
+
 /**
  * The windows that a change falls into at a time (milliseconds), named in one text; null if none, or if all of them are
- * named in `overridden`, which is such a text.
+ * named in `overridden`, which is such a text. `more` holds what else holds it back, by names that people can override.
  */
 export function windowOf(
   windows: readonly FreezeWindow[],
   doing: Doing,
   now: number,
   overridden: string | null = null,
+  more: readonly string[] = [],
 ): string | null {
-  const names = new Set(windows.filter((w) => concerns(w, doing) && isOpen(w, now)).map((w) => w.name))
+  const open = windows.filter((w) => concerns(w, doing) && isOpen(w, now)).map((w) => w.name)
+  const names = new Set([...open, ...more])
   const asked = overridden?.split(AND) ?? []
   return [...names].every((name) => name === overridden || asked.includes(name)) ? null : [...names].join(AND)
 }

@@ -110,6 +110,7 @@ export function createRun(
       await locks.release(locked.fresh, locked.holder)
       return started.reason === 'not_open' ? null : end(sentence(started.reason))
     }
+    await locks.began(targets, holder, bench.clock()).catch(onError)
     // Who took this proposal for over may have freed its locks just before START; now nobody does that any more.
     const confirmed = await locks.acquire(targets, { ...holder, take: bench.ids() })
     if (confirmed.ok) return fresh

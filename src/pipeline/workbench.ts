@@ -3,11 +3,11 @@ import { type ChangeCommand, type Command, type ReadContext, Refused } from '../
 import type { Freeze } from '../domain/freeze.ts'
 import type { Incident, Proposal } from '../domain/incident.ts'
 import { stepOf } from '../domain/incident.ts'
-import { Plan, type Subject } from '../domain/plan.ts'
+import { Plan, type Subject, type Target } from '../domain/plan.ts'
 import type { Playbook } from '../domain/playbook.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Clock, Journal, Locks, Pulse } from '../domain/ports.ts'
-import { windowOf } from '../domain/window.ts'
+import { limitName, windowOf } from '../domain/window.ts'
 import { type ConnectionConfig, createContext } from './context.ts'
 import { isOwnWord, sentenceOf } from './told.ts'
 import type { Ids } from './transact.ts'
@@ -49,10 +49,8 @@ export class PlaybookDiffers extends Error {
 export class InWindow extends Refused {
   override name = 'InWindow'
   readonly window: string
-  constructor(window: string) {
-    super(
-      `This falls into the freeze window “${window}”. Ask again after it, or override it: two approvers, each with a reason.`,
-    )
+  constructor(window: string, why = `This falls into the freeze window “${window}”. Ask again after it`) {
+    super(`${why}, or override it: two approvers, each with a reason.`)
     this.window = window
   }
 }
@@ -126,17 +124,34 @@ export function messageOf(bench: Workbench, error: unknown): string {
   return bench.strike(sentenceOf(error)).split('\n', 1)[0]!.slice(0, 500).toWellFormed() || 'unknown error'
 }
 
+const HOUR_MS = 3_600_000
+
+/** Which of these were changed so often within the last hour that something else must be wrong, as one clause; null if none. */
+async function tooOften(bench: Workbench, targets: readonly Target[]): Promise<string | null> {
+  const { changesPerHour: most } = bench.policy
+  const ids = targets.map((t) => t.id)
+  const full = await bench.locks.crowded(ids, most, bench.clock() - HOUR_MS)
+  if (full.length === 0) return null
+  const name = targets.find((t) => t.id === full[0])?.name ?? full[0]
+  const others = full.length > 1 ? ` and ${full.length - 1} more` : ''
+  return `${name}${others} was changed ${most} times within an hour: look why that does not help. Ask again later`
+}
+
 /** Makes the plan of a proposal as the world is now, and everything that a person decides on with it. */
 export async function makeSubject(bench: Workbench, incident: Incident, proposal: Proposal): Promise<Subject> {
-  const { playbook, command, version } = ownCall(bench, incident, proposal.step)
+  const { playbook, call, command, version } = ownCall(bench, incident, proposal.step)
   if (command.effect === 'read') throw new PlaybookDiffers(`${command.id} reads; there is nothing to plan.`)
   const params = command.params.parse(proposal.params)
   return withContext(bench, askedFor(incident.id, proposal), READ_DEADLINE, async (ctx, environment) => {
     // Through JSON, since that is what is stored, shown and compared.
     const plan = Plan.parse(struck(bench, await (command as ChangeCommand).plan(params, ctx)))
     const doing = { command: command.id, environment: environment(), params }
-    const window = windowOf(bench.policy.freezeWindows, doing, bench.clock(), proposal.override)
-    if (window !== null) throw new InWindow(window)
+    // What takes a change back is not held by how often that was made.
+    const often = call.rung === 'undoes' ? null : await tooOften(bench, plan.targets)
+    const limit = limitName(bench.policy.changesPerHour)
+    const more = often === null ? [] : [limit]
+    const window = windowOf(bench.policy.freezeWindows, doing, bench.clock(), proposal.override, more)
+    if (window !== null) throw new InWindow(window, window === limit && often !== null ? often : undefined)
     return {
       incident: incident.id,
       proposal: proposal.id,

@@ -26,6 +26,8 @@ type Scripted = Store & {
   keyturnFree(key: string, value: string): Promise<number>
 }
 
+const HOUR = 3_600_000
+const beganKey = (target: string) => `keyturn:began:${createHash('sha256').update(target).digest('hex')}`
 const keyOf = (target: string) => `keyturn:lock:${createHash('sha256').update(target).digest('hex')}`
 
 /** Locks in Redis, taken in sorted order; they have no time-out, so only their run or a person's choice frees them. */
@@ -53,6 +55,21 @@ export function createLocks(redis: Store): Locks {
     async release(targets, holder) {
       const freed = holder.take === undefined ? own(holder) : value(holder)
       for (const target of new Set(targets)) await scripted.keyturnFree(keyOf(target), freed)
+    },
+    async began(targets, holder, at) {
+      for (const target of new Set(targets)) {
+        const key = beganKey(target)
+        // A reply that was lost makes this come twice: the same member is added once.
+        await redis.zadd(key, at, JSON.stringify([holder.incident, holder.proposal]))
+        await redis.zremrangebyscore(key, '-inf', at - HOUR)
+        await redis.pexpire(key, HOUR)
+      }
+    },
+    async crowded(targets, most, since) {
+      const full: string[] = []
+      for (const target of new Set(targets))
+        if ((await redis.zcount(beganKey(target), `(${since}`, '+inf')) >= most) full.push(target)
+      return full
     },
   }
 }

@@ -91,7 +91,12 @@ export async function authorise(seed: number): Promise<void> {
   const freezer = createFreezer({ ...common, incidentId: (_, n) => `freeze-${n}`, ordinal: () => 1 })
   if (scene.frozen) await freezer.freeze({ by: 'terminal', reason: 'release', person: null })
   const bell = { ring: async () => {} }
-  const locks = { acquire: async () => ({ ok: true as const, fresh: [] }), release: async () => {} }
+  const locks = {
+    acquire: async () => ({ ok: true as const, fresh: [] }),
+    release: async () => {},
+    began: async () => {},
+    crowded: async () => [],
+  }
   const handlers = createHandlers({ ...common, bell, locks, keys, freezer, faultsOf: () => ({}), onError: () => {} })
 
   let asking = scene.press

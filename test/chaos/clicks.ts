@@ -55,7 +55,12 @@ export async function storm(seed: number): Promise<void> {
     const handlers = createHandlers({
       ...common,
       bell: { ring: async () => {} },
-      locks: { acquire: async () => ({ ok: true as const, fresh: [] }), release: async () => {} },
+      locks: {
+        acquire: async () => ({ ok: true as const, fresh: [] }),
+        release: async () => {},
+        began: async () => {},
+        crowded: async () => [],
+      },
       keys,
       freezer,
       faultsOf: () => ({}),

@@ -69,7 +69,12 @@ export async function forgeJob(seed: number): Promise<void> {
   })
   const bench: Workbench = {
     journal: { ...journal, watch: () => () => {} },
-    locks: { acquire: async () => ({ ok: true, fresh: [] }), release: async () => {} },
+    locks: {
+      acquire: async () => ({ ok: true, fresh: [] }),
+      release: async () => {},
+      began: async () => {},
+      crowded: async () => [],
+    },
     pulse: { beat: async () => {}, alive: async () => false, progress: async () => {}, read: async () => null },
     clock: () => now,
     ids: () => `op-${seed}-${Math.floor(random.next() * 1e9)}`,

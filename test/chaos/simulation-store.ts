@@ -101,6 +101,8 @@ export function createStore(scheduler: Scheduler, time: { now: number }, bug: Bu
               if (theirs && isSame(theirs, holder) && (holder.take ?? theirs.take) === theirs.take) locks.delete(target)
             }
           }),
+        began: () => call(() => {}),
+        crowded: () => call(() => []),
       },
       pulse: {
         beat: (incident: string, proposal: string) => call(() => void beats.set(`${incident}/${proposal}`, time.now)),

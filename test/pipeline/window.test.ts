@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { nextRung } from '../../src/domain/ladder.ts'
 import { startRedis } from '../redis/server.ts'
-import { ada, type Bench, createBench, sam } from './bench.ts'
+import { ada, alertOf, type Bench, createBench, sam } from './bench.ts'
 
 const WINDOW = { name: 'the sale', commands: ['lamp.*'], start: '2000-01-01T00:00:00Z', end: '2100-01-01T00:00:00Z' }
 let redis: Awaited<ReturnType<typeof startRedis>>
@@ -74,4 +74,34 @@ it('a worker whose policy has a window does not take the journal’s word for le
   }
   await w.runner('w1', { journal: { ...journal, load } }).run(id, 'p2')
   expect([w.lamp.on, (await w.state(id, 'p2')).status]).toEqual([0, 'refused'])
+})
+
+it('what was changed as often as the policy lets within an hour is held, until two people override that or an hour is over', async () => {
+  const w = await createBench(redis, { changesPerHour: 2 })
+  const LIMIT = 'the limit of 2 changes of one target an hour'
+  const run = async (id: string) => {
+    await w.decide(id, 'approve', 'p1', sam)
+    await w.runner('w1').run(id, 'p1')
+    return (await w.state(id)).status
+  }
+  const open = async (room: string) => {
+    const before = await w.journal.active()
+    await w.ingest({ alerts: [alertOf({ fingerprint: room, labels: { ...alertOf({}).labels, room } })], truncated: 0 })
+    const id = (await w.journal.active()).find((one) => !before.includes(one))!
+    await w.propose(id, 'p1', true)
+    return id
+  }
+  expect([await run(await open('a')), await run(await open('b'))]).toEqual(['succeeded', 'succeeded'])
+  const third = await open('c')
+  expect(await w.state(third)).toMatchObject({
+    status: 'refused',
+    window: LIMIT,
+    note: expect.stringMatching(/was changed 2 times within an hour: look why that does not help/),
+  })
+  expect(await ask(w, third, LIMIT)).toEqual({ ok: true })
+  await w.propose(third, 'p2', true)
+  expect(await w.state(third, 'p2')).toMatchObject({ status: 'open', override: LIMIT })
+  w.time.offset += 3_600_001
+  const later = await open('d')
+  expect((await w.state(later)).status).toBe('open')
 })

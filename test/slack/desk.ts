@@ -150,7 +150,12 @@ export async function createDesk(
     freezer,
     journal: journal as never,
     bell: { ring: async () => {} },
-    locks: { acquire: async () => ({ ok: true, fresh: [] }), release: async () => {} },
+    locks: {
+      acquire: async () => ({ ok: true, fresh: [] }),
+      release: async () => {},
+      began: async () => {},
+      crowded: async () => [],
+    },
     clock,
     ids: randomUUID,
     policy,

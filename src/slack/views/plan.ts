@@ -20,7 +20,7 @@ export function planText(subject: Subject, digest: string): string {
     `environment  ${subject.environment}`,
     `command      ${subject.command.id}`,
     `digest       ${digest}`,
-    ...(subject.override === undefined ? [] : [`overrides    the freeze window “${subject.override}”`]),
+    ...(subject.override === undefined ? [] : [`overrides    “${subject.override}”`]),
     ...part(
       'Parameters',
       Object.entries(subject.params).map(([k, v]) => `  ${k}: ${indent(value(v))}`),

@@ -68,9 +68,7 @@ export function proposalCard(
       : OVER.includes(p.status)
         ? [notice(p.status === 'plan_failed' ? 'error' : 'warning', `${STATUS[p.status]}. ${p.note}`.trim())]
         : [lines([bold(STATUS[p.status])])]),
-    ...(p.override !== null && p.status === 'open'
-      ? [notice('warning', `This overrides the freeze window “${p.override}”.`)]
-      : []),
+    ...(p.override !== null && p.status === 'open' ? [notice('warning', `This overrides “${p.override}”.`)] : []),
     ...(moved && p.previous && p.subject ? [fixed(difference(p.previous, p.subject))] : []),
     ...planBlocks(p),
     facts([
@@ -148,7 +146,7 @@ function buttons(incident: Incident, p: Proposal, policy: Policy, warm: boolean)
             `Override “${p.window}”`,
             { ...ask, override: p.window },
             'danger',
-            'It is planned in spite of the freeze window. Two approvers, each with a reason, must agree before it runs.',
+            'It is planned in spite of that. Two approvers, each with a reason, must agree before it runs.',
           ),
         ]
   return [actions(button('Plan again', ask), ...override)]
