@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { airflow } from './connection.ts'
-import { differences, goodOf } from './restore-connection.ts'
+import { differences, goodOf, variableOf } from './restore-connection.ts'
 import { line } from './show.ts'
 
 /** Whether a connection of Airflow exists, how it differs from its last good value, and whether that value works. */
@@ -32,7 +32,8 @@ export const checkConnection = defineRead({
     const said = [
       stored
         ? `The connection ${id} exists in Airflow.`
-        : `Airflow has no connection ${id}: nothing that uses it can resolve it.`,
+        : `The connection ${id} is not in Airflow's database. It may stand in ${variableOf(id)} or in a secrets backend, which this API does not show.`,
+      stored && `A value in ${variableOf(id)} or in a secrets backend goes before this one, and is not shown here.`,
       !good
         ? 'No last good value of it is configured.'
         : stored &&

@@ -1,17 +1,29 @@
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
-import type { TaskKey } from './client.ts'
+import type { Airflow, Clearing, TaskKey } from './client.ts'
 import { airflow } from './connection.ts'
+import { dateDetails } from './dates.ts'
 import { changeable, existing, refuseBesideCritical } from './guards.ts'
-import type { TaskInstance } from './nouns.ts'
+import type { DagRun, TaskInstance } from './nouns.ts'
 import { fingerprintOf, nameOf, pausedWarning, taskTarget } from './show.ts'
 
 export const FAILED = ['failed', 'upstream_failed']
 const BUSY = ['running', 'queued', 'restarting', 'deferred']
+/** What a task is once it was cleared, until it fails again. */
+const CLEARED = ['none', 'scheduled', ...BUSY, 'up_for_retry', 'up_for_reschedule', 'success', 'skipped', 'sensing']
 
 type Held = Readonly<{ task: string; mapIndex: number; tryNumber: number; fingerprint: string }>
-type Data = Readonly<{ connection: string; dag: string; run: string; onlyFailed: boolean; tasks: readonly Held[] }>
+type Data = Readonly<{
+  connection: string
+  dag: string
+  run: string
+  onlyFailed: boolean
+  downstream: boolean
+  /** The names that the clear is asked with, and each task that it takes. */
+  names: readonly string[]
+  tasks: readonly Held[]
+}>
 
 /** Names separated by commas, in order and once. */
 export const namesIn = (text: string): string[] =>
@@ -39,28 +51,49 @@ export const clearTasks = defineChange({
       .enum(['no', 'yes'])
       .default('no')
       .describe('Whether the named tasks are cleared though they succeeded'),
+    downstream: z
+      .enum(['yes', 'no'])
+      .default('yes')
+      .describe('Whether what failed after the named tasks is cleared with them'),
   }),
-  async plan({ connection, dag, run, tasks, succeeded }, ctx) {
+  async plan({ connection, dag, run, tasks, succeeded, downstream }, ctx) {
     const { client, settings } = await ctx.connect(airflow, connection)
     const found = await changeable(client, settings, dag, ctx.signal)
-    await existing(client, dag, run, ctx.signal)
+    const of = await existing(client, dag, run, ctx.signal)
     await refuseBesideCritical(connection, dag, ctx)
     const all = await client.tasks(dag, run, {}, ctx.signal)
     const chosen = chooseFailed(all, namesIn(tasks), `${dag}, run ${run}`, succeeded === 'yes')
-    const onlyFailed = succeeded === 'no'
     const names = [...new Set(chosen.map((t) => t.task))]
+    const clearing = {
+      tasks: names,
+      onlyFailed: succeeded === 'no',
+      downstream: downstream === 'yes' && succeeded === 'no',
+    }
+    const taken = await takenBy(client, of, all, clearing, ctx)
+    const others = taken.filter((t) => !chosen.includes(t))
+    const left =
+      clearing.onlyFailed && !clearing.downstream
+        ? all.filter((t) => FAILED.includes(t.state) && !taken.includes(t))
+        : []
     return {
-      summary: `Clear ${chosen.length} ${onlyFailed ? 'failed ' : ''}${chosen.length === 1 ? 'task' : 'tasks'} of ${dag}, run ${run}`,
-      targets: chosen.map((t) => taskTarget(connection, t)),
+      summary: `Clear ${taken.length} ${taken.every((t) => FAILED.includes(t.state)) ? 'failed ' : ''}${taken.length === 1 ? 'task' : 'tasks'} of ${dag}, run ${run}`,
+      targets: taken.map((t) => ({
+        ...taskTarget(connection, t),
+        details: { ...taskTarget(connection, t).details, ...dateDetails(of) },
+      })),
       steps: [
         {
           id: 'clear',
-          title: `Clear ${names.join(', ')}`,
-          detail: `POST dags/${dag}/clearTaskInstances dag_run_id=${run} task_ids=${names.join(',')} only_failed=${onlyFailed} reset_dag_runs=true`,
+          title: `Clear ${[...new Set(taken.map((t) => t.task))].join(', ')}`,
+          detail: `POST dags/${dag}/clearTaskInstances dag_run_id=${run} task_ids=${names.join(',')} only_failed=${clearing.onlyFailed} include_downstream=${clearing.downstream} reset_dag_runs=true`,
         },
       ],
-      warnings: pausedWarning(found),
-      data: { connection, dag, run, onlyFailed, tasks: chosen.map(heldOf) } satisfies Data,
+      warnings: [
+        ...pausedWarning(found),
+        ...(others.length > 0 ? [alsoTaken(others)] : []),
+        ...(left.length > 0 ? [`${listOf(left)} stay as they are: the run fails again because of them.`] : []),
+      ],
+      data: { connection, dag, run, ...clearing, names, tasks: taken.map(heldOf) } satisfies Data,
     }
   },
   async run({ data }, ctx) {
@@ -75,8 +108,7 @@ export const clearTasks = defineChange({
             `${nameOf(held)} is ${task ? fingerprintOf(task) : 'gone'} now; approved was ${held.fingerprint}.`,
           )
       }
-      const ids = [...new Set(data.tasks.map((t) => t.task))]
-      await client.clear(data.dag, data.run, ids, ctx.signal, data.onlyFailed)
+      await client.clear(data.dag, data.run, { ...data, tasks: data.names }, false, ctx.signal)
     })
     return `Cleared ${data.tasks.map(nameOf).join(', ')} of ${data.dag}, run ${data.run}: Airflow runs them again.`
   },
@@ -119,9 +151,58 @@ async function look(data: Data, ctx: ReadContext) {
     const cleared =
       task !== undefined &&
       fingerprintOf(task) !== held.fingerprint &&
-      (!FAILED.includes(task.state) || task.tryNumber > held.tryNumber)
+      (CLEARED.includes(task.state) || (FAILED.includes(task.state) && task.tryNumber > held.tryNumber))
     return { name: nameOf(held), cleared, detail: task ? `${task.state}, try ${task.tryNumber}` : 'gone' }
   })
+}
+
+const listOf = (tasks: readonly TaskInstance[]): string =>
+  `${tasks.slice(0, 10).map(nameOf).join(', ')}${tasks.length > 10 ? ` and ${tasks.length - 10} more` : ''}`
+
+/** What is cleared beside what was named, such as setup and teardown tasks, and what failed behind. */
+function alsoTaken(others: readonly TaskInstance[]): string {
+  const well = others.filter((t) => !FAILED.includes(t.state))
+  const failed = others.filter((t) => FAILED.includes(t.state))
+  return [
+    failed.length > 0 ? `What failed after them is cleared too: ${listOf(failed)}.` : '',
+    well.length > 0
+      ? `Airflow also clears ${listOf(well)}, though not failed: ${well.map((t) => t.state).join(', ')}.`
+      : '',
+  ]
+    .filter(Boolean)
+    .join(' ')
+}
+
+/**
+ * Each task of the run that such a clear takes, as Airflow itself says: nothing is cleared. Refuses where it would reach
+ * into another run.
+ */
+export async function takenBy(
+  client: Airflow,
+  { dag, run }: Pick<DagRun, 'dag' | 'run'>,
+  all: readonly TaskInstance[],
+  clearing: Clearing,
+  ctx: ReadContext,
+): Promise<TaskInstance[]> {
+  const said = await client.clear(dag, run, clearing, true, ctx.signal)
+  const stray = said.find((t) => (t.dag !== '' && t.dag !== dag) || (t.run !== '' && t.run !== run))
+  if (stray)
+    throw new Refused(
+      `Airflow would also clear ${stray.dag}.${nameOf(stray)}, run ${stray.run}, which is another run. Clear this by hand, in Airflow.`,
+    )
+  // Airflow 2 names tasks without their map index: of a mapped one those count that the clear is for.
+  const names = new Set(said.map((t) => t.task))
+  const exact = new Set(said.filter((t) => t.id !== '').map(nameOf))
+  const taken = all.filter((t) =>
+    exact.size > 0
+      ? exact.has(nameOf(t))
+      : names.has(t.task) &&
+        (!clearing.onlyFailed ||
+          FAILED.includes(t.state) ||
+          all.every((o) => o.task !== t.task || !FAILED.includes(o.state))),
+  )
+  if (taken.length === 0) throw new Refused(`Airflow says that it would clear nothing of ${dag}, run ${run}.`)
+  return taken.sort((a, b) => (a.task === b.task ? a.mapIndex - b.mapIndex : a.task < b.task ? -1 : 1))
 }
 
 /**

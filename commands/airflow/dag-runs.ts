@@ -6,6 +6,9 @@ import { matches } from './guards.ts'
 import type { DagRun } from './nouns.ts'
 
 const ROWS = 25
+const SHOWN = 100
+/** Where only some DAGs are asked for: their runs stand among those of all others. */
+const LOOKED_AT = 1000
 
 /** Runs of one DAG or of all, the newest or the longest first, with those of critical DAGs marked. */
 export const dagRuns = defineRead({
@@ -23,14 +26,15 @@ export const dagRuns = defineRead({
     const { client, settings } = await ctx.connect(airflow, connection)
     const states = state === 'any' ? undefined : [state]
     const wanted = namesIn(dags)
-    const all = await client.runs(dag, { states, most: 100 }, ctx.signal)
+    const all = await client.runs(dag, { states, most: wanted.length > 0 ? LOOKED_AT : SHOWN }, ctx.signal)
     const runs = all.filter((r) => wanted.length === 0 || matches(wanted, r.dag))
+    const cut = all.cut ? ` Only the latest ${all.length} of ${all.total} were looked at.` : ''
     if (order === 'longest') runs.sort((a, b) => minutes(b, ctx.now()) - minutes(a, ctx.now()))
     const longest = runs[0]
     const kind = (name: string) =>
       matches(settings.critical.dags, name) ? 'critical' : matches(settings.backfills.dags, name) ? 'backfill' : ''
     return {
-      summary: `${runs.length === 100 ? 'The latest 100' : runs.length} ${state === 'any' ? '' : `${state} `}runs of ${dag === '~' ? 'all DAGs' : dag}; ${runs.filter((r) => kind(r.dag) === 'critical').length} of critical DAGs.${order === 'longest' && longest ? ` The longest is ${longest.dag} with ${minutes(longest, ctx.now())} min.` : ''}`,
+      summary: `${runs.length} ${state === 'any' ? '' : `${state} `}runs of ${dag === '~' ? 'all DAGs' : dag}; ${runs.filter((r) => kind(r.dag) === 'critical').length} of critical DAGs.${cut}${order === 'longest' && longest ? ` The longest is ${longest.dag} with ${minutes(longest, ctx.now())} min.` : ''}`,
       blocks: [
         {
           type: 'table',
@@ -58,5 +62,6 @@ export const dagRuns = defineRead({
 /** How long a run took, or takes by now; 0 for one that has not begun. */
 function minutes({ start, end }: DagRun, now: Date): number {
   if (!start) return 0
-  return Math.round(((end ? Date.parse(end) : now.getTime()) - Date.parse(start)) / 6_000) / 10
+  const ms = (end ? Date.parse(end) : now.getTime()) - Date.parse(start)
+  return Number.isFinite(ms) ? Math.round(ms / 6_000) / 10 : 0
 }

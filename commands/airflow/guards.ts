@@ -54,7 +54,7 @@ export async function refuseBesideCritical(connection: string, dag: string, ctx:
   const until = ctx.now().getTime() + settings.backfills.leadMinutes * 60_000
   for (const name of settings.critical.dags.filter((pattern) => !pattern.includes('*'))) {
     const critical = await client.dag(name, ctx.signal)
-    if (critical && !critical.paused && critical.nextRun && Date.parse(critical.nextRun) <= until)
+    if (critical && critical.paused !== true && critical.nextRun && Date.parse(critical.nextRun) <= until)
       throw new Refused(
         `${dag} is a backfill, and the critical DAG ${name} is due at ${critical.nextRun}. Ask again when it is done.`,
       )

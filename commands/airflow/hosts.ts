@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { airflow } from './connection.ts'
 import { isCritical, matches } from './guards.ts'
+import { cutNote } from './list.ts'
 import { nameOf } from './show.ts'
 
 const ROWS = 30
@@ -14,7 +15,8 @@ export const hosts = defineRead({
   params: z.object({ connection: z.string().describe('Airflow connection') }),
   async read({ connection }, ctx) {
     const { client, settings } = await ctx.connect(airflow, connection)
-    const running = (await client.tasks('~', '~', { states: ['running'] }, ctx.signal)).map((t) => ({
+    const listed = await client.tasks('~', '~', { states: ['running'], cut: true }, ctx.signal)
+    const running = listed.map((t) => ({
       ...t,
       host: t.host || 'not known',
       kind: isCritical(settings, t.dag, t.task)
@@ -33,8 +35,13 @@ export const hosts = defineRead({
     const rows = machines.flatMap(({ host, own }) =>
       own.map((t) => [host, `${t.dag}.${nameOf(t)}`, t.run, t.start, t.kind]),
     )
+    const dags = [...new Set(running.map((t) => t.dag))].sort()
+    const whose =
+      dags.length > 0
+        ? ` They are of ${dags.slice(0, 8).join(', ')}${dags.length > 8 ? ` and ${dags.length - 8} more DAGs` : ''}.`
+        : ''
     return {
-      summary: `${running.length} running tasks on ${machines.length} machines. ${shared.length > 0 ? `A backfill runs beside critical tasks on ${shared.slice(0, 10).join(', ')}.` : 'On none of them a backfill runs beside critical tasks.'}`,
+      summary: `${running.length} running tasks on ${machines.length} machines. ${shared.length > 0 ? `A backfill runs beside critical tasks on ${shared.slice(0, 10).join(', ')}.` : 'On none of them a backfill runs beside critical tasks.'}${whose}${cutNote(listed)}`,
       blocks: [
         {
           type: 'table',

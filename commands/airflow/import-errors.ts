@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { airflow } from './connection.ts'
 import { lastLines } from './failed-tasks.ts'
+import { cutNote } from './list.ts'
 import { line } from './show.ts'
 
 const ROWS = 15
@@ -18,12 +19,17 @@ export const importErrors = defineRead({
   }),
   async read({ connection, file }, ctx) {
     const { client } = await ctx.connect(airflow, connection)
-    const errors = (await client.importErrors(ctx.signal))
+    const listed = await client.importErrors(ctx.signal)
+    const errors = listed
       .filter((error) => error.file.includes(file))
       .sort((a, b) => (a.time === b.time ? a.id - b.id : a.time < b.time ? 1 : -1))
-    if (errors.length === 0) return { summary: 'Every DAG file imports.', blocks: [] }
+    if (errors.length === 0)
+      return {
+        summary: `${file && listed.length > 0 ? `No file like "${line(file, 60)}" is among the ${listed.length} that do not import.` : 'Every DAG file imports.'}${cutNote(listed)}`,
+        blocks: [],
+      }
     return {
-      summary: `${errors.length} DAG ${errors.length === 1 ? 'file does' : 'files do'} not import; the latest is ${errors[0]!.file}.`,
+      summary: `${errors.length} DAG ${errors.length === 1 ? 'file does' : 'files do'} not import; the latest is ${errors[0]!.file}.${cutNote(listed)}`,
       blocks: [
         {
           type: 'table',

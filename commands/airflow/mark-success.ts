@@ -3,6 +3,7 @@ import { defineChange, type ReadContext, Refused } from '../../src/domain/comman
 import { settled } from '../settle.ts'
 import { FAILED, namesIn } from './clear-tasks.ts'
 import { airflow } from './connection.ts'
+import { dateDetails } from './dates.ts'
 import { changeable, existing, isCritical } from './guards.ts'
 import type { Task, TaskInstance } from './nouns.ts'
 import { fingerprintOf, nameOf, pausedWarning, taskTarget } from './show.ts'
@@ -14,10 +15,14 @@ type Data = Readonly<{
   run: string
   marked: readonly Held[]
   cleared: readonly Held[]
+  /** The failed run has no task left that runs: it is looked at again, and ends as its tasks stand. */
+  ends: boolean
+  before: string
 }>
 
 const stepOf = (held: Held) => `mark:${nameOf(held)}`
 const CLEAR = 'clear'
+const END = 'end'
 
 /** Marks tasks of one run as success, though they did not succeed, and clears what failed after them. */
 export const markSuccess = defineChange({
@@ -34,7 +39,7 @@ export const markSuccess = defineChange({
   async plan({ connection, dag, run, tasks }, ctx) {
     const { client, settings } = await ctx.connect(airflow, connection)
     const found = await changeable(client, settings, dag, ctx.signal)
-    await existing(client, dag, run, ctx.signal)
+    const of = await existing(client, dag, run, ctx.signal)
     const names = namesIn(tasks)
     const all = await client.tasks(dag, run, {}, ctx.signal)
     const structure = await client.structure(dag, ctx.signal)
@@ -43,10 +48,10 @@ export const markSuccess = defineChange({
         throw new Refused(`${dag}.${name} is critical: nobody marks it as success. It must succeed.`)
       const own = all.filter((t) => t.task === name)
       if (own.length === 0) throw new Refused(`There is no task "${name}" in ${dag}, run ${run}.`)
-      const busy = own.find((t) => t.state === 'running')
+      const busy = own.find((t) => t.state === 'running' || t.state.startsWith('unknown'))
       if (busy)
         throw new Refused(
-          `${nameOf(busy)} is running (try ${busy.tryNumber}); marking it would stop it. Wait until it has ended.`,
+          `${nameOf(busy)} is ${busy.state} (try ${busy.tryNumber}); marking it would stop it. Wait until it has ended.`,
         )
       if (own.every((t) => t.state === 'success')) throw new Refused(`${name} is success already. Nothing to do.`)
     }
@@ -63,9 +68,15 @@ export const markSuccess = defineChange({
       .filter((t) => after.has(t.task) && !names.includes(t.task) && FAILED.includes(t.state))
       .sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
     const list = (tasks: readonly TaskInstance[]) => tasks.map(nameOf).join(', ')
+    const others = all.filter((t) => FAILED.includes(t.state) && !marked.includes(t) && !cleared.includes(t))
+    // Airflow queues a run again when it clears something of it, and not when a task without any after it is marked.
+    const ends = of.state === 'failed' && cleared.length === 0 && others.length === 0
     return {
       summary: `Mark ${list(marked)} of ${dag}, run ${run}, as success${cleared.length > 0 ? ` and clear ${list(cleared)} after` : ''}`,
-      targets: [...marked, ...cleared].map((t) => taskTarget(connection, t)),
+      targets: [...marked, ...cleared].map((t) => ({
+        ...taskTarget(connection, t),
+        details: { ...taskTarget(connection, t).details, ...dateDetails(of) },
+      })),
       steps: [
         ...marked.map((t) => ({
           id: stepOf({ ...t, fingerprint: '' }),
@@ -81,12 +92,32 @@ export const markSuccess = defineChange({
               },
             ]
           : []),
+        ...(ends
+          ? [
+              {
+                id: END,
+                title: 'Let the run end as its tasks stand',
+                detail: `PATCH dags/${dag}/dagRuns/${run} state=queued: no failed task is left in it`,
+              },
+            ]
+          : []),
       ],
       warnings: [
         `What ${names.join(', ')} should have made is not made: whatever reads it finds the old state or nothing.`,
+        ...(others.length > 0
+          ? [`The run stays failed: ${list(others.slice(0, 10))} failed as well and do not come after.`]
+          : []),
         ...pausedWarning(found),
       ],
-      data: { connection, dag, run, marked: marked.map(heldOf), cleared: cleared.map(heldOf) } satisfies Data,
+      data: {
+        connection,
+        dag,
+        run,
+        marked: marked.map(heldOf),
+        cleared: cleared.map(heldOf),
+        ends,
+        before: `${of.state} ${of.start} ${of.end}`,
+      } satisfies Data,
     }
   },
   async run({ data }, ctx) {
@@ -103,7 +134,13 @@ export const markSuccess = defineChange({
     if (data.cleared.length > 0)
       await ctx.step(CLEAR, async (): Promise<undefined> => {
         const left = (await look(data, ctx)).filter((seen) => !seen.marked && !seen.ok).map((seen) => seen.task)
-        if (left.length > 0) await client.clear(data.dag, data.run, [...new Set(left)], ctx.signal)
+        const clearing = { tasks: [...new Set(left)], onlyFailed: true, downstream: false }
+        if (left.length > 0) await client.clear(data.dag, data.run, clearing, false, ctx.signal)
+      })
+    if (data.ends)
+      await ctx.step(END, async (): Promise<undefined> => {
+        const now = await client.run(data.dag, data.run, ctx.signal)
+        if (now?.state === 'failed') await client.queueRun(data.dag, data.run, ctx.signal)
       })
     const cleared = data.cleared.length > 0 ? ` ${data.cleared.map(nameOf).join(', ')} run again.` : ''
     return `${data.marked.map(nameOf).join(', ')} of ${data.dag}, run ${data.run}: marked as success.${cleared}`
@@ -114,13 +151,29 @@ export const markSuccess = defineChange({
       (seen) => seen.every((s) => s.ok),
       ctx.signal,
     )
-    return now.map((s) => ({
+    const checks = now.map((s) => ({
       title: s.marked ? `${s.name} is success` : `${s.name} is no longer the failed try`,
       ok: s.ok,
       detail: s.detail,
     }))
+    if (!data.ends) return checks
+    const { client } = await ctx.connect(airflow, data.connection)
+    const run = await settled(
+      () => client.run(data.dag, data.run, ctx.signal),
+      (seen) => seen?.state === 'success',
+      ctx.signal,
+    )
+    const isOver = ['queued', 'running', 'success'].includes(run?.state ?? '')
+    return [...checks, { title: 'The run is not failed any more', ok: isOver, detail: run?.state ?? 'gone' }]
   },
   async probe({ data }, step, ctx) {
+    if (step === END) {
+      const { client } = await ctx.connect(airflow, data.connection)
+      const run = await client.run(data.dag, data.run, ctx.signal)
+      const detail = `${data.run} is ${run?.state ?? 'gone'}`
+      if (['queued', 'running', 'success'].includes(run?.state ?? '')) return { landed: 'yes', detail }
+      return { landed: run && `${run.state} ${run.start} ${run.end}` === data.before ? 'no' : 'cannot_tell', detail }
+    }
     const now = (await look(data, ctx)).filter((s) => (step === CLEAR ? !s.marked : step === `mark:${s.name}`))
     const detail = now.map((s) => `${s.name}: ${s.detail}`).join('; ')
     if (now.every((s) => s.ok)) return { landed: 'yes', detail }
@@ -150,7 +203,9 @@ async function look(data: Data, ctx: ReadContext) {
   const see = (held: Held, marked: boolean) => {
     const task = now.find((t) => isSame(t, held))
     const untouched = task !== undefined && fingerprintOf(task) === held.fingerprint
-    const ok = marked ? task?.state === 'success' : task !== undefined && !untouched && !FAILED.includes(task.state)
+    const ok = marked
+      ? task?.state === 'success'
+      : task !== undefined && !untouched && !FAILED.includes(task.state) && !task.state.startsWith('unknown')
     return {
       task: held.task,
       name: nameOf(held),

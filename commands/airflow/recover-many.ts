@@ -3,10 +3,12 @@ import { z } from 'zod'
 import { defineChange, type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import { namesIn } from './clear-tasks.ts'
 import { airflow } from './connection.ts'
+import { dateDetails } from './dates.ts'
 import { allNeeds } from './dependencies.ts'
 import { choose, failedIn, type Piece, pieceFingerprint } from './recovery.ts'
+import { isPassing } from './rest.ts'
 import { ceilingOf, refuseBelowCritical } from './set-pool-slots.ts'
-import { runTarget } from './show.ts'
+import { line, runTarget } from './show.ts'
 
 type Wave = Readonly<{
   pieces: readonly Piece[] /** DAGs outside of this plan that must be done before. */
@@ -26,6 +28,10 @@ const POOL_BACK = 'pool-back'
 const nameOf = ({ dag, run }: Piece) => `${dag}/${run}`
 /** How long the pool may take to go back after the run was stopped, in milliseconds. */
 const LAST_CALL = 15_000
+/** How long a wait goes on though Airflow does not answer: an upgrade with its migrations takes less. */
+const MOST_SILENT_SECONDS = 3600
+/** How often a state is looked at that nobody knows, before it counts as no success. */
+const ODD_LOOKS = 30
 
 /** Runs many failed runs again in the order of their dependencies, wave by wave, and stops at the first that fails. */
 export const recoverMany = defineChange({
@@ -42,6 +48,11 @@ export const recoverMany = defineChange({
       .describe('DAGs, separated by commas, * for any characters; empty for all that may be changed'),
     hours: z.coerce.number().int().min(1).max(168).default(24).describe('How far back to look, in hours'),
     leaveOut: z.string().default('').describe('DAGs, or runs as dag/run, to leave out, separated by commas'),
+    inPool: z.string().default('').describe('Only runs with a failed task in this pool; empty for all'),
+    superseded: z
+      .enum(['no', 'yes'])
+      .default('no')
+      .describe('Whether runs are cleared although a newer run of their DAG succeeded'),
     dependsOn: z.string().default('').describe('What Airflow does not show: "report: clean load; clean: extract"'),
     alone: z.string().default('').describe('The heaviest DAGs, in order: each runs alone, before all others'),
     pool: z.string().default('').describe('Pool to resize meanwhile; empty for none'),
@@ -73,6 +84,7 @@ export const recoverMany = defineChange({
           wave.map((p) => ({
             ...runTarget(connection, p.shown, {
               Wave: String(i + 1),
+              ...dateDetails(p.shown),
               ...(needs.has(p.dag) && { After: [...needs.get(p.dag)!].sort().join(', ') }),
               Clears: p.tasks.join(', '),
             }),
@@ -144,7 +156,7 @@ export const recoverMany = defineChange({
           const state = await ctx.step(`wait:${nameOf(piece)}`, () => ended(data, piece, note, ctx))
           if (state === 'success') done++
           // An earlier worker may have died between the end of the wait and the storing of it: then nothing is known.
-          else failed.push(`${nameOf(piece)}${state === undefined ? ' (its end is not known)' : ''}`)
+          else failed.push(`${nameOf(piece)}${state === 'failed' ? '' : ` (${state ?? 'its end is not known'})`}`)
         }
         ctx.progress(done, total, `wave ${index + 1} of ${data.waves.length} is over`)
         if (failed.length > 0)
@@ -215,6 +227,7 @@ async function poolOf(
   await refuseBelowCritical(connection, name, to, ctx)
   const now = await client.pool(name, ctx.signal)
   if (!now) throw new Refused(`Airflow has no pool "${name}".`)
+  if (now.slots === null) throw new Refused(`Airflow does not say how many slots the pool ${name} has.`)
   // A run that died may have left it so, and its old size is then known to the configuration alone.
   const back = now.slots === to ? settings.pools[name]?.usual : now.slots
   if (back === undefined)
@@ -251,11 +264,12 @@ async function clear(data: Data, piece: Piece, ctx: RunContext): Promise<string>
   if (state === 'success') return 'succeeded already'
   if (fingerprint !== piece.fingerprint)
     throw new Refused(`${nameOf(piece)} is ${state} and not as it was when this was approved.`)
-  await client.clear(piece.dag, piece.run, piece.tasks, ctx.signal)
+  const clearing = { tasks: piece.tasks, onlyFailed: true, downstream: false }
+  await client.clear(piece.dag, piece.run, clearing, false, ctx.signal)
   return 'cleared'
 }
 
-/** `success` or `failed`, once the run has ended. */
+/** `success`, `failed` or what is not known, once the run has ended. A look that fails for a reason that passes is another look. */
 async function ended(
   data: Data,
   piece: Pick<Piece, 'dag' | 'run'>,
@@ -263,11 +277,24 @@ async function ended(
   ctx: RunContext,
 ): Promise<string> {
   const { client, settings } = await ctx.connect(airflow, data.connection)
-  for (;;) {
-    const state = (await client.run(piece.dag, piece.run, ctx.signal))?.state ?? 'gone'
-    if (state === 'success') return state
-    if (state !== 'running' && state !== 'queued') return 'failed'
-    note(state)
+  let odd = 0
+  for (let silent = 0; ; ) {
+    try {
+      const run = await client.run(piece.dag, piece.run, ctx.signal)
+      silent = 0
+      if (run === null) return 'failed'
+      if (run.state === 'success' || run.state === 'failed') return run.state
+      if (run.state !== 'running' && run.state !== 'queued') {
+        odd++
+        if (run.end !== '' || odd > ODD_LOOKS) return run.state
+      }
+      note(run.state)
+    } catch (error) {
+      if (ctx.signal.aborted || !isPassing(error)) throw error
+      silent += settings.pollSeconds
+      if (silent > MOST_SILENT_SECONDS) throw error
+      note(`not to be seen: ${line(error instanceof Error ? error.message : String(error), 120)}. Looking again`)
+    }
     await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
   }
 }

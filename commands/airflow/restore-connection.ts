@@ -20,6 +20,12 @@ export function differences(stored: StoredConnection | null, good: Good): Record
   return Object.fromEntries(differing.map((field) => [field, `${show(stored?.[field])} → ${show(good[field])}`]))
 }
 
+/**
+ * Where Airflow looks before its database: a secrets backend, then this environment variable (docs: "Secrets Backend",
+ * search path). No API shows either.
+ */
+export const variableOf = (id: string): string => `AIRFLOW_CONN_${id.toUpperCase()}`
+
 /** Writes the last good value of a connection back; its secrets go from the environment to Airflow and nowhere else. */
 export const restoreConnection = defineChange({
   id: 'airflow.restore-connection',
@@ -64,12 +70,19 @@ export const restoreConnection = defineChange({
           detail: `${before ? `PATCH connections/${id}` : 'POST connections'} ${Object.keys(details).join(', ')}`,
         },
       ],
-      warnings:
-        before && good.passwordFrom
+      warnings: [
+        ...(before
+          ? []
+          : [
+              `${id} is not in Airflow's database. If it stood in ${variableOf(id)} or in a secrets backend, mend it there: these go first, and the row that this makes is then read by nobody.`,
+            ]),
+        ...(before && good.passwordFrom
           ? [
               'Airflow gives no password out: the one that is replaced is not kept. All else of the old value is kept in this plan.',
             ]
-          : [],
+          : []),
+        'What has read the old value keeps it until it restarts: restart the web server (Airflow 3: the API server) afterwards.',
+      ],
       data: { connection, id, before } satisfies Data,
     }
   },
@@ -82,7 +95,7 @@ export const restoreConnection = defineChange({
         throw new Refused(`The connection ${data.id} is not as it was when this was approved.`)
       await client.restoreConnection(data.id, good, now !== null, ctx.signal)
     })
-    return `The connection ${data.id} has its last good value again.`
+    return `The connection ${data.id} has its last good value again. The web server (Airflow 3: the API server) reads it after a restart.`
   },
   async verify({ data }, ctx) {
     const { visible, detail, good } = await look(data, ctx)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { airflow } from './connection.ts'
 import { isCritical } from './guards.ts'
+import { slotsText } from './pool.ts'
 
 type Data = Readonly<{ connection: string; pool: string; from: number; to: number }>
 
@@ -21,20 +22,24 @@ export const setPoolSlots = defineChange({
     const ceiling = await ceilingOf(connection, pool, slots, ctx)
     const now = await client.pool(pool, ctx.signal)
     if (!now) throw new Refused(`Airflow has no pool "${pool}".`)
+    if (now.slots === null) throw new Refused(`Airflow does not say how many slots the pool ${pool} has.`)
     if (now.slots === slots) throw new Refused(`The pool ${pool} has ${slots} slots already. Nothing to do.`)
     await refuseBelowCritical(connection, pool, slots, ctx)
     return {
-      summary: `Set the pool ${pool} from ${now.slots} to ${slots} slots`,
+      summary: `Set the pool ${pool} from ${slotsText(now.slots)} to ${slots} slots`,
       targets: [
         {
           id: `airflow:${connection}/pool/${pool}`,
           name: `pool ${pool}`,
           fingerprint: `${now.slots} slots`,
-          details: { Slots: `${now.slots} → ${slots}`, Ceiling: String(ceiling) },
+          details: { Slots: `${slotsText(now.slots)} → ${slots}`, Ceiling: String(ceiling) },
         },
       ],
       steps: [{ id: 'set', title: `Set ${slots} slots`, detail: `PATCH pools/${pool} slots=${slots}` }],
-      warnings: slots < now.slots ? ['Tasks that run now go on; new ones start when enough of them have ended.'] : [],
+      warnings:
+        slots < now.slots || now.slots < 0
+          ? ['Tasks that run now go on; new ones start when enough of them have ended.']
+          : [],
       data: { connection, pool, from: now.slots, to: slots } satisfies Data,
     }
   },
@@ -50,7 +55,7 @@ export const setPoolSlots = defineChange({
       await refuseBelowCritical(data.connection, data.pool, data.to, ctx)
       await client.setSlots(data.pool, data.to, ctx.signal)
     })
-    return `The pool ${data.pool} has ${data.to} slots now, before it had ${data.from}.`
+    return `The pool ${data.pool} has ${data.to} slots now, before it had ${slotsText(data.from)}.`
   },
   async verify({ data }, ctx) {
     const { client } = await ctx.connect(airflow, data.connection)

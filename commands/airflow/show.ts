@@ -45,4 +45,8 @@ export const runTarget = (connection: string, r: DagRun, details: Record<string,
 
 /** A paused DAG starts none of its tasks: worth a word on every plan that wants some to start. */
 export const pausedWarning = (dag: Dag): string[] =>
-  dag.paused ? [`The DAG ${dag.dag} is paused: Airflow starts none of its tasks before it is resumed.`] : []
+  dag.paused !== false
+    ? [
+        `The DAG ${dag.dag} is ${dag.paused ? 'paused' : 'perhaps paused'}: Airflow starts none of its tasks before it is resumed.`,
+      ]
+    : []

@@ -18,7 +18,7 @@ export const taskDurations = defineRead({
   }),
   async read({ connection, dag, task, runs: most }, ctx) {
     const { client } = await ctx.connect(airflow, connection)
-    const runs = (await client.runs(dag, { most }, ctx.signal)).toReversed()
+    const runs = [...(await client.runs(dag, { most }, ctx.signal))].reverse()
     const found: (TaskInstance | null)[] = []
     for (let at = 0; at < runs.length; at += AT_ONCE)
       found.push(

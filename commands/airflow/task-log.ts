@@ -21,8 +21,13 @@ export const taskLog = defineRead({
     const { client } = await ctx.connect(airflow, connection)
     const task = await client.task(key, ctx.signal)
     if (!task) throw new Refused(`There is no task "${nameOf(key)}" in ${key.dag}, run ${key.run}.`)
-    const log = await client.log(key, task.tryNumber, lines * 1000, ctx.signal)
     const where = `${task.dag}.${nameOf(task)}, run ${task.run}, try ${task.tryNumber} (${task.state})`
+    if (task.tryNumber < 1)
+      return {
+        summary: `${task.dag}.${nameOf(task)}, run ${task.run}, never ran (${task.state}): there is no log.`,
+        blocks: [],
+      }
+    const log = await client.log(key, task.tryNumber, lines * 1000, ctx.signal)
     if (log === null) return { summary: `Airflow has no log of ${where}.`, blocks: [] }
     return { summary: `The end of the log of ${where}.`, blocks: [{ type: 'code', text: lastLines(log, lines) }] }
   },

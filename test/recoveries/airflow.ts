@@ -100,8 +100,8 @@ export const AIRFLOW_ROWS: readonly Row[] = [
     guards: [
       { arrange: (state) => void state.runs.splice(0), says: /Nothing to recover/ },
       {
-        arrange: (state) => void Object.assign(state.dags.get('clean')!, { paused: true }),
-        says: /The DAG clean is paused/,
+        arrange: (state) => void [...state.dags.values()].map((dag) => Object.assign(dag, { paused: true })),
+        says: /None of the 3 failed runs can be run again\. .*The DAG clean is paused/,
       },
     ],
   }),

@@ -7,6 +7,7 @@ const text = z.string().min(1)
 const texts = z.union([text, z.array(text)])
 const page = { limit: z.coerce.number().int().max(100), offset: z.coerce.number().int().min(0) }
 const moment = z.iso.datetime()
+const ordered = (field: string) => z.strictObject({ ...page, order_by: z.literal(field) })
 const mask = (...fields: string[]) =>
   z.strictObject({
     update_mask: texts.refine((given) =>
@@ -17,19 +18,27 @@ const runs = z.strictObject({
   ...page,
   order_by: z.literal('-start_date'),
   state: texts.optional(),
-  start_date_gte: moment.optional(),
+  end_date_gte: moment.optional(),
+  logical_date_gte: z.string().optional(),
+  logical_date_lte: z.string().optional(),
+  execution_date_gte: z.string().optional(),
+  execution_date_lte: z.string().optional(),
 })
 const tasks = z.strictObject({
   ...page,
+  // Airflow 2.10 takes no order here.
+  order_by: z.literal('id').optional(),
   state: texts.optional(),
   pool: text.optional(),
-  start_date_gte: moment.optional(),
+  end_date_gte: moment.optional(),
+  updated_at_gte: moment.optional(),
 })
 const clear = z.strictObject({
-  dry_run: z.literal(false),
+  dry_run: z.boolean(),
   dag_run_id: text,
   task_ids: z.array(text).min(1),
   only_failed: z.boolean(),
+  include_downstream: z.boolean(),
   reset_dag_runs: z.literal(true),
 })
 const stored = z.strictObject({
@@ -42,10 +51,11 @@ const stored = z.strictObject({
   password: text.optional(),
   extra: text.optional(),
 })
-const storedMask = mask('conn_type', 'host', 'login', 'schema', 'port', 'password', 'extra')
+const storedMask = mask('conn_type', 'host', 'login', 'schema', 'schema_', 'port', 'password', 'extra')
 const one = '/dags/{dag_id}/dagRuns/{dag_run_id}/taskInstances/{task_id}'
 
 const both: Shape[] = [
+  { id: 'get_version', method: 'GET', path: '/version' },
   { id: 'get_dag', method: 'GET', path: '/dags/{dag_id}' },
   {
     id: 'patch_dag',
@@ -61,7 +71,7 @@ const both: Shape[] = [
   { id: 'get_task_instance', method: 'GET', path: one },
   { id: 'get_mapped_task_instance', method: 'GET', path: `${one}/{map_index}` },
   { id: 'post_clear_task_instances', method: 'POST', path: '/dags/{dag_id}/clearTaskInstances', body: clear },
-  { id: 'get_import_errors', method: 'GET', path: '/importErrors', query: z.strictObject(page) },
+  { id: 'get_import_errors', method: 'GET', path: '/importErrors', query: ordered('import_error_id') },
   { id: 'get_pool', method: 'GET', path: '/pools/{pool_name}' },
   { id: 'get_connection', method: 'GET', path: '/connections/{connection_id}' },
   { id: 'post_connection', method: 'POST', path: '/connections', body: stored },
@@ -71,6 +81,16 @@ const both: Shape[] = [
 
 const log = z.strictObject({ full_content: z.literal('true'), map_index: z.coerce.number().int().min(-1) })
 const conf = z.record(z.string(), z.unknown())
+const dated = { data_interval_start: z.string().optional(), data_interval_end: z.string().optional() }
+const backfill = z.strictObject({
+  dag_id: text,
+  from_date: text,
+  to_date: text,
+  reprocess_behavior: z.enum(['none', 'failed', 'completed']),
+  max_active_runs: z.number().int().min(1),
+  run_backwards: z.boolean(),
+  dag_run_conf: conf,
+})
 
 /** Every call that the commands make, by version of the API. A request that is none of them is refused. */
 export const CALLS: Readonly<Record<1 | 2, readonly Shape[]>> = {
@@ -93,7 +113,13 @@ export const CALLS: Readonly<Record<1 | 2, readonly Shape[]>> = {
       id: 'post_dag_run',
       method: 'POST',
       path: '/dags/{dag_id}/dagRuns',
-      body: z.strictObject({ dag_run_id: text, conf }),
+      body: z.strictObject({ dag_run_id: text, conf, logical_date: z.string().optional(), ...dated }),
+    },
+    {
+      id: 'update_dag_run_state',
+      method: 'PATCH',
+      path: '/dags/{dag_id}/dagRuns/{dag_run_id}',
+      body: z.strictObject({ state: z.enum(['success', 'failed', 'queued']) }),
     },
     {
       id: 'patch_pool',
@@ -102,7 +128,7 @@ export const CALLS: Readonly<Record<1 | 2, readonly Shape[]>> = {
       query: mask('slots'),
       body: z.strictObject({ name: text, slots: z.number().int() }),
     },
-    { id: 'get_datasets', method: 'GET', path: '/datasets', query: z.strictObject(page) },
+    { id: 'get_datasets', method: 'GET', path: '/datasets', query: ordered('id') },
   ],
   2: [
     ...both,
@@ -125,8 +151,25 @@ export const CALLS: Readonly<Record<1 | 2, readonly Shape[]>> = {
       id: 'trigger_dag_run',
       method: 'POST',
       path: '/dags/{dag_id}/dagRuns',
-      body: z.strictObject({ dag_run_id: text, conf, logical_date: z.null() }),
+      body: z.strictObject({ dag_run_id: text, conf, logical_date: z.string().nullable(), ...dated }),
     },
+    {
+      id: 'patch_dag_run',
+      method: 'PATCH',
+      path: '/dags/{dag_id}/dagRuns/{dag_run_id}',
+      query: mask('state'),
+      body: z.strictObject({ state: z.enum(['success', 'failed', 'queued']) }),
+    },
+    {
+      id: 'list_backfills',
+      method: 'GET',
+      path: '/backfills',
+      query: z.strictObject({ ...page, order_by: z.literal('id'), dag_id: text }),
+    },
+    { id: 'create_backfill', method: 'POST', path: '/backfills', body: backfill },
+    { id: 'create_backfill_dry_run', method: 'POST', path: '/backfills/dry_run', body: backfill },
+    { id: 'pause_backfill', method: 'PUT', path: '/backfills/{backfill_id}/pause' },
+    { id: 'unpause_backfill', method: 'PUT', path: '/backfills/{backfill_id}/unpause' },
     {
       id: 'patch_pool',
       method: 'PATCH',
@@ -134,7 +177,7 @@ export const CALLS: Readonly<Record<1 | 2, readonly Shape[]>> = {
       query: mask('slots'),
       body: z.strictObject({ slots: z.number().int() }),
     },
-    { id: 'get_assets', method: 'GET', path: '/assets', query: z.strictObject(page) },
+    { id: 'get_assets', method: 'GET', path: '/assets', query: ordered('id') },
   ],
 }
 

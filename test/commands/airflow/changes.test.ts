@@ -284,11 +284,14 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
 
     it('makes one that is gone, and says what cannot be told', async () => {
       jobs.server.state.testable = false
-      expect((await look('remote_logs')).summary).toBe(
-        'Airflow has no connection remote_logs: nothing that uses it can resolve it.',
+      expect((await look('remote_logs')).summary).toMatch(
+        /^The connection remote_logs is not in Airflow's database\. It may stand in AIRFLOW_CONN_REMOTE_LOGS or in a secrets backend/,
       )
       const proposed = await plan(restoreConnection, { id: 'remote_logs' })
       expect(proposed.summary).toMatch(/^Make the connection/)
+      expect(proposed.warnings.join(' ')).toMatch(
+        /secrets backend, mend it there.*read by nobody.*restart the web server \(Airflow 3: the API server\)/,
+      )
       await restoreConnection.run(proposed, world.run(proposed).ctx)
       expect(jobs.server.changes()).toEqual(['post_connection'])
       const again = await plan(restoreConnection, { id: 'remote_logs' })

@@ -91,7 +91,11 @@ describe.each([1, 2] as const)('evidence, API v%i', (api) => {
     expect(blocks[0]).toMatchObject({
       rows: [['2026-03-14T00:00:00Z', '/dags/orders.py', '12', "ModuleNotFoundError: No module named 'imp'"]],
     })
-    expect((await read(importErrors, { file: 'users' })).summary).toBe('Every DAG file imports.')
+    expect((await read(importErrors, { file: 'users' })).summary).toBe(
+      'No file like "users" is among the 1 that do not import.',
+    )
+    jobs.server.state.importErrors.length = 0
+    expect((await read(importErrors)).summary).toBe('Every DAG file imports.')
   })
 
   it('shows how full a pool is and which of its tasks are critical', async () => {
@@ -102,9 +106,15 @@ describe.each([1, 2] as const)('evidence, API v%i', (api) => {
     state.addTask('billing', 'b', 'elsewhere', 'running')
     state.addTask('billing', 'b', 'next', 'queued', { pool: 'parsers' })
     const { summary, blocks } = await read(pool, { pool: 'parsers' })
-    expect(summary).toBe('Pool parsers: 14 of 16 slots run, 1 queued, 90 waiting.')
+    expect(summary).toBe(
+      'Pool parsers: 14 of 16 slots run, 1 queued, 90 waiting. billing holds the most: 4 of the running slots.',
+    )
     expect(blocks[0]).toMatchObject({ rows: [['16', '14', '1', '90', '1', '64']] })
     expect(blocks[1]).toMatchObject({
+      columns: ['DAG', ...Array(3).fill(expect.anything())],
+      rows: [['billing', '4', '1', '2']],
+    })
+    expect(blocks[2]).toMatchObject({
       rows: [
         ['billing.work', 'b', 'running', '4', '2026-03-14T02:00:00Z', 'yes'],
         ['billing.next', 'b', 'queued', '1', '', 'yes'],
@@ -166,7 +176,9 @@ describe.each([1, 2] as const)('evidence, API v%i', (api) => {
     on('billing', 'done', 'worker-1', 'success')
     on('backfill_orders', 'work', 'worker-2')
     const { summary, blocks } = await read(hosts)
-    expect(summary).toBe('4 running tasks on 2 machines. A backfill runs beside critical tasks on worker-2.')
+    expect(summary).toBe(
+      '4 running tasks on 2 machines. A backfill runs beside critical tasks on worker-2. They are of backfill_orders, billing, report.',
+    )
     expect(blocks[0]?.type === 'table' && blocks[0].rows.map((row) => [row[0], row[1], row[4]])).toEqual([
       ['worker-2', 'billing.work', 'critical'],
       ['worker-2', 'backfill_orders.work', 'backfill'],

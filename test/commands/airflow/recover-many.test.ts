@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { recoverMany } from '../../../commands/airflow/recover-many.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { startMischief } from '../../harness/mischief.ts'
 import { propose, type World } from '../context.ts'
 import { startJobs } from './world.ts'
 
@@ -203,7 +204,7 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     expect(jobs.server.changes()).toEqual([])
   })
 
-  it('refuses when there is nothing, too much, a circle, a paused DAG, or a pool beyond its ceiling', async () => {
+  it('refuses when there is nothing, too much, a circle, paused DAGs only, or a pool beyond its ceiling', async () => {
     const { state } = jobs.server
     expect(await refusal({ dags: 'nothing' })).toMatch(/^Refused: No run failed within 24 h among nothing/)
     expect(await refusal({ leaveOut: 'ghost' })).toMatch(/^Refused: "ghost" is to be left out, but is none/)
@@ -218,12 +219,86 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     )
     expect(await refusal({ poolSlots: '2' })).toMatch(/^Refused: Name the pool/)
     expect(await refusal({ pool: 'parsers', poolSlots: '8' })).toMatch(/^Refused: The pool parsers has 8 slots already/)
-    state.dags.get('clean')!.paused = true
-    expect(await refusal({})).toMatch(/^Refused: The DAG clean is paused/)
-    state.dags.get('clean')!.paused = false
-    state.tasks.find((t) => t.dag === 'clean')!.state = 'success'
-    expect(await refusal({})).toMatch(/^Refused: clean, run late, failed without a failed task/)
+    for (const dag of state.dags.values()) dag.paused = true
+    expect(await refusal({})).toMatch(/^Refused: None of the 5 failed runs can be run again\..*The DAG clean is paused/)
     expect(jobs.server.changes()).toEqual([])
+  })
+
+  it('leaves out what cannot be run again, and says why of each', async () => {
+    const { state } = jobs.server
+    state.dags.get('extract')!.paused = true
+    state.tasks.find((t) => t.dag === 'clean')!.state = 'success'
+    state.addRun('load_a', 'later', 'success', { work: 'success' }, { date: '2026-03-14T00:00:00Z' })
+    state.addRun('load_b', 'before', 'success', { work: 'success' }, { date: '2026-03-12T00:00:00Z' })
+    const proposed = await plan()
+    expect(wavesIn(proposed)).toEqual(['1 load_b late', '1 report late'])
+    expect(proposed.warnings).toEqual(
+      expect.arrayContaining([
+        'Left out: extract/late. The DAG extract is paused: its runs would wait for ever. Resume it first.',
+        expect.stringMatching(/^Left out: clean\/late\. It failed without a failed task/),
+        expect.stringMatching(/^Left out: load_a\/late\. A newer run succeeded since \(later\)/),
+        'report needs load_a, which failed and is not in this plan: it may fail again or read old data.',
+      ]),
+    )
+    expect(proposed.targets[0]?.details).toMatchObject({ Processes: '2026-03-13' })
+    expect(wavesIn(await plan({ superseded: 'yes' }))).toContain('1 load_a late')
+  })
+
+  it('takes only runs that failed in the pool that is asked for', async () => {
+    jobs.server.state.tasks.find((t) => t.dag === 'load_a')!.pool = 'parsers'
+    const proposed = await plan({ inPool: 'parsers' })
+    expect(wavesIn(proposed)).toEqual(['1 load_a late'])
+    expect(proposed.warnings).toContain('Left out: 4 runs with no failed task in the pool parsers.')
+  })
+
+  it('takes a run that began long before the hours and failed within them', async () => {
+    const { state } = jobs.server
+    state.runs.length = 0
+    state.addRun('extract', 'long', 'failed', {}, { start: '2026-03-12T20:00:00Z', end: '2026-03-14T02:00:00Z' })
+    state.tasks.length = 0
+    state.addTask('extract', 'long', 'work', 'failed')
+    expect(wavesIn(await plan())).toEqual(['1 extract long'])
+  })
+
+  it('goes on waiting through a token that expires and a proxy that is down, and says so', async () => {
+    const proxy = await startMischief(jobs.server.origin)
+    const auth = { kind: 'token', user: 'keyturn', passwordFrom: 'AIRFLOW_PASSWORD' }
+    const other = jobs.open({ baseUrl: proxy.url, ...(api === 2 && { auth }) })
+    try {
+      const proposed = await propose(recoverMany, { connection: 'jobs', dags: 'extract' }, other.read())
+      const { ctx, recording } = other.run(proposed)
+      let looks = 0
+      jobs.server.on((call) => {
+        if (call.id !== 'get_dag_run' || jobs.server.sent('post_clear_task_instances').length === 0) return
+        looks++
+        if (looks > 1) return
+        proxy.play('unavailable', { times: 9 })
+        if (api === 2) jobs.server.expire(403)
+      })
+      expect(await recoverMany.run(proposed, ctx)).toBe('All 1 runs succeeded, in 1 wave.')
+      expect(recording.progress.map((p) => p.note).join('\n')).toMatch(/not to be seen: .*answered 503/)
+      if (api === 2) expect(jobs.server.bought()).toBe(2)
+    } finally {
+      await other.close()
+      await proxy.close()
+    }
+  })
+
+  it('counts a state that nobody knows as no success', async () => {
+    const proposed = await plan({ dags: 'extract' })
+    jobs.server.asInTheField()
+    jobs.server.on((call) => {
+      const run = jobs.server.state.runs.find((r) => r.dag === 'extract')!
+      if (call.id === 'get_dag_run' && run.state === 'running')
+        Object.assign(run, { state: 'melted', end: '2026-03-14T04:00:00Z' })
+    })
+    await expect(recoverMany.run(proposed, world.run(proposed).ctx)).rejects.toThrow(
+      'Wave 1 of 1 failed: extract/late (unknown: melted). 0 runs after it were not touched.',
+    )
+    expect((await recoverMany.verify(proposed, world.read()))[0]).toMatchObject({
+      ok: false,
+      detail: 'unknown: melted',
+    })
   })
 
   it('touches nothing when a run was cleared by somebody else after the plan', async () => {

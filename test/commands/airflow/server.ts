@@ -1,9 +1,24 @@
+import { microsOf } from '../../../commands/airflow/dates.ts'
 import { startService } from '../http/server.ts'
 import { type Asked, recognise } from './calls.ts'
 import { openSpec } from './specs.ts'
 import { emptyState, type State, wire } from './state.ts'
 
 export const TOKEN = 'canary-airflow-token'
+
+type Reviver = (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown
+const engine = JSON as unknown as { parse(text: string, reviver: Reviver): unknown; rawJSON(text: string): unknown }
+/** As Python reads JSON: each number keeps its digits. */
+const readJson = (text: string): unknown =>
+  engine.parse(text, (_key, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source ? engine.rawJSON(source) : value,
+  )
+/** As Python writes JSON: a number without end is `Infinity`. */
+const writeJson = (value: unknown): string =>
+  JSON.stringify(value, (_key, inner) => (inner === Number.POSITIVE_INFINITY ? '\u0000Infinity' : inner)).replaceAll(
+    '"\\u0000Infinity"',
+    'Infinity',
+  )
 
 /** An answer that is an error. */
 export class Fault extends Error {
@@ -25,19 +40,30 @@ export async function startAirflow(api: 1 | 2) {
   const asked: Asked[] = []
   let before: ((call: Asked) => void) | undefined
   let lose: string | undefined
+  let good = new Set([TOKEN])
+  let bought = 0
+  let refusal = 401
+  /** An answer that the spec has no word for is one of the world all the same. */
+  let odd = false
 
   const service = await startService((seen, incoming, outgoing) => {
     const url = new URL(seen.url, 'http://airflow')
     const send = (status: number, body: unknown, type = 'application/json') =>
-      outgoing.writeHead(status, { 'content-type': type }).end(typeof body === 'string' ? body : JSON.stringify(body))
-    const body: unknown = seen.body === '' ? undefined : JSON.parse(seen.body)
-    if (seen.method === 'POST' && url.pathname === '/auth/token')
-      return (body as { password?: string }).password === 'pw'
-        ? send(201, { access_token: TOKEN })
-        : send(401, { detail: 'Invalid credentials' })
+      outgoing.writeHead(status, { 'content-type': type }).end(typeof body === 'string' ? body : writeJson(body))
+    const body: unknown = seen.body === '' ? undefined : readJson(seen.body)
+    if (seen.method === 'POST' && url.pathname === '/auth/token') {
+      if ((body as { password?: string }).password !== 'pw') return send(401, { detail: 'Invalid credentials' })
+      bought++
+      const token = `${TOKEN}-${bought}`
+      good.add(token)
+      return send(201, { access_token: token })
+    }
     const basic = `Basic ${Buffer.from('keyturn:pw').toString('base64')}`
-    if (![`Bearer ${TOKEN}`, basic].includes(seen.headers.authorization ?? ''))
-      return send(401, { detail: 'Unauthorized' })
+    const given = seen.headers.authorization ?? ''
+    if (given !== basic && ![...good].some((token) => given === `Bearer ${token}`))
+      return send(given.startsWith(`Bearer ${TOKEN}`) ? refusal : 401, {
+        detail: given.startsWith(`Bearer ${TOKEN}`) ? 'Token Expired' : 'Unauthorized',
+      })
 
     const headers = { ...(seen.headers as Record<string, string>) }
     const judged = spec?.judge({ method: seen.method, url, headers, body })
@@ -60,7 +86,7 @@ export async function startAirflow(api: 1 | 2) {
       }
       if (typeof answer === 'string') return send(200, answer, api === 1 ? 'text/plain' : 'application/x-ndjson')
       const fault = spec?.faults(is.id, 200, answer)
-      if (fault) wrong.push(`the answer to ${is.id}: ${fault}`)
+      if (fault && !odd) wrong.push(`the answer to ${is.id}: ${fault}`)
       send(200, answer)
     } catch (error) {
       if (!(error instanceof Fault)) wrong.push(String(error))
@@ -76,8 +102,7 @@ export async function startAirflow(api: 1 | 2) {
     wrong,
     /** Every call so far of this operation. */
     sent: (id: string) => asked.filter((call) => call.id === id),
-    changes: () =>
-      asked.filter((call) => !call.id.startsWith('get_') && call.id !== 'test_connection').map((call) => call.id),
+    changes: () => asked.filter(isChange).map((call) => call.id),
     /** Called before each request is handled: what others do at that moment. */
     on(what: typeof before) {
       before = what
@@ -86,7 +111,21 @@ export async function startAirflow(api: 1 | 2) {
     loseNext(id: string) {
       lose = id
     },
+    /** No token is good any more that was given until now; a new one can be bought. */
+    expire(status: 401 | 403 = 401) {
+      good = new Set()
+      refusal = status
+    },
+    bought: () => bought,
+    /** What comes now is not held to the spec: answers as they were seen in the field. */
+    asInTheField() {
+      odd = true
+    },
     reset() {
+      good = new Set([TOKEN])
+      bought = 0
+      refusal = 401
+      odd = false
       state = emptyState(api)
       wrong.length = 0
       asked.length = 0
@@ -96,6 +135,10 @@ export async function startAirflow(api: 1 | 2) {
     stop: service.stop,
   }
 }
+
+/** A call that changes something. */
+const isChange = ({ id, body }: Asked): boolean =>
+  !/^(get|list)_/.test(id) && !['test_connection', 'create_backfill_dry_run'].includes(id) && body.dry_run !== true
 
 const must = <T>(found: T | undefined, what: string): T => {
   if (found === undefined) throw new Fault(404, `${what} not found`)
@@ -112,7 +155,10 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
     connection_id: conn = '',
   } = params
   const many = (key: string) => (query[key] === undefined ? null : [query[key]].flat())
-  const page = <T>(items: readonly T[]) => items.slice(Number(query.offset), Number(query.offset) + Number(query.limit))
+  // A larger page than the configuration allows is made smaller without a word.
+  const size = Math.min(Number(query.limit), state.maximumPageLimit)
+  const page = <T>(items: readonly T[]) =>
+    items.slice(0, items.length - state.hidden).slice(Number(query.offset), Number(query.offset) + size)
   const wanted = (name: string, given: string) => given === '~' || name === given
   const map = Number(params.map_index ?? -1)
   const theTask = () =>
@@ -127,7 +173,13 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
     )
   const theDag = () => must(state.dags.get(dag), `DAG ${dag}`)
   const states = many('state')
-  const since = many('start_date_gte')?.[0]
+  const endedSince = many('end_date_gte')?.[0]
+  const touchedSince = many('updated_at_gte')?.[0]
+  /** SQL: what is null is not greater. */
+  const isSince = (value: string | undefined, bound: string | undefined) =>
+    bound === undefined || (value !== undefined && Date.parse(value) >= Date.parse(bound))
+  const dates = state.api === 1 ? 'execution_date' : 'logical_date'
+  const [from, to] = [many(`${dates}_gte`)?.[0], many(`${dates}_lte`)?.[0]]
   switch (id) {
     case 'get_dag':
       return w.dag(dag, theDag())
@@ -139,7 +191,12 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
     case 'get_dag_runs': {
       const found = state.runs
         .filter(
-          (r) => wanted(r.dag, dag) && (!states || states.includes(r.state)) && (!since || (r.start ?? '') >= since),
+          (r) =>
+            wanted(r.dag, dag) &&
+            (!states || states.includes(r.state)) &&
+            isSince(r.end, endedSince) &&
+            isSince(r.date, from) &&
+            (to === undefined || (r.date !== undefined && Date.parse(r.date) <= Date.parse(to))),
         )
         .toSorted((a, b) => ((a.start ?? '') < (b.start ?? '') ? 1 : -1))
       return { dag_runs: page(found).map(w.run), total_entries: found.length }
@@ -156,15 +213,24 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
           wanted(t.run, run) &&
           (!states || states.includes(t.state ?? 'none')) &&
           (!pools || pools.includes(t.pool)) &&
-          (!since || (t.start ?? '') >= since),
+          isSince(t.end, endedSince) &&
+          isSince(t.updated ?? t.end ?? t.start, touchedSince),
       )
       return { task_instances: page(found).map(w.task), total_entries: found.length }
     }
     case 'get_task_instance':
     case 'get_mapped_task_instance':
       return w.task(theTask())
-    case 'get_log':
-      return must(state.logs.get(`${dag}/${run}/${task}/${params.task_try_number ?? params.try_number}`), 'log')
+    case 'get_version':
+      return { version: state.version, git_version: null }
+    case 'get_log': {
+      const number = Number(params.task_try_number ?? params.try_number)
+      const key = `${dag}/${run}/${task}/${number}`
+      if (number < 1) throw new Fault(state.api === 1 ? 500 : 422, 'try_number: Input should be greater than 0')
+      const fault = state.logFaults.get(key)
+      if (fault) throw new Fault(fault, 'the log cannot be read')
+      return must(state.logs.get(key), 'log')
+    }
     case 'patch_task_instance':
     case 'patch_mapped_task_instance':
     case 'patch_task_instance_by_map_index': {
@@ -173,22 +239,71 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
       return w.marked(changed)
     }
     case 'post_clear_task_instances': {
-      const cleared = state.clear(
-        must(
-          state.runs.find((r) => r.dag === dag && r.run === body.dag_run_id),
-          'run',
-        ),
-        body.task_ids as string[],
-        body.only_failed === true,
+      const of = must(
+        state.runs.find((r) => r.dag === dag && r.run === body.dag_run_id),
+        'run',
       )
-      return w.cleared(cleared)
+      const how = [of, body.task_ids as string[], body.only_failed === true, body.include_downstream === true] as const
+      return w.cleared(body.dry_run === true ? state.taken(...how) : state.clear(...how))
+    }
+    case 'update_dag_run_state':
+    case 'patch_dag_run': {
+      const of = theRun()
+      if (body.state === 'success') for (const t of state.tasks) if (t.dag === dag && t.run === run) t.state = 'success'
+      Object.assign(of, { state: body.state, ...(body.state === 'queued' && { start: undefined, end: undefined }) })
+      return w.run(of)
+    }
+    case 'list_backfills': {
+      const found = state.backfills.filter((b) => b.dag === query.dag_id)
+      return { backfills: page(found).map(w.backfill), total_entries: found.length }
+    }
+    case 'create_backfill_dry_run': {
+      must(state.dags.get(String(body.dag_id)), 'DAG')
+      const dates = state.backfillDates(body)
+      if (!dates) throw new Fault(422, `${body.dag_id} has no schedule`)
+      return { backfills: dates.map((d) => ({ logical_date: d.date })), total_entries: dates.length }
+    }
+    case 'create_backfill': {
+      must(state.dags.get(String(body.dag_id)), 'DAG')
+      const dates = state.backfillDates(body)
+      if (!dates) throw new Fault(422, `${body.dag_id} has no schedule`)
+      if (state.backfills.some((b) => b.dag === body.dag_id && !b.completed))
+        throw new Fault(409, `There is already a running backfill for dag ${body.dag_id}`)
+      if (dates.length === 0) throw new Fault(500, 'No runs to create')
+      return w.backfill(state.backfill(body))
+    }
+    case 'pause_backfill':
+    case 'unpause_backfill': {
+      const own = must(
+        state.backfills.find((b) => b.id === Number(params.backfill_id)),
+        'backfill',
+      )
+      if (own.completed) throw new Fault(409, 'Backfill is already completed.')
+      own.paused = id === 'pause_backfill'
+      return w.backfill(own)
     }
     case 'post_dag_run':
     case 'trigger_dag_run': {
       theDag()
       if (state.runs.some((r) => r.dag === dag && r.run === body.dag_run_id))
         throw new Fault(409, 'DAGRun already exists')
-      const made = { dag, run: String(body.dag_run_id), state: 'queued', conf: body.conf as object, type: 'manual' }
+      const given = body.logical_date as string | null | undefined
+      const [start, end] = [
+        body.data_interval_start as string | undefined,
+        body.data_interval_end as string | undefined,
+      ]
+      if (Boolean(start) !== Boolean(end)) throw new Fault(422, 'both ends of a data interval, or neither')
+      if (state.api === 1 && start && Number(state.version.split('.')[1]) < 9) throw new Fault(400, 'Unknown field.')
+      // A date has one run: the constraint dag_run_dag_id_logical_date_key.
+      const date = given ?? (state.api === 1 ? state.now() : undefined)
+      const isDate = (r: { date?: string }) => date !== undefined && microsOf(r.date ?? '') === microsOf(date)
+      if (state.runs.some((r) => r.dag === dag && isDate(r))) throw new Fault(409, 'DAGRun logical date already exists')
+      const made = {
+        ...{ dag, run: String(body.dag_run_id), state: 'queued', conf: body.conf as object, type: 'manual' },
+        ...(date !== undefined && { date }),
+        // Airflow 3 passes an interval over that comes without a date (datamodels/dag_run.py, validate_context).
+        ...(date !== undefined && start && end && { interval: [start, end] as const }),
+      }
       state.runs.push(made)
       return w.run(made)
     }
@@ -209,7 +324,10 @@ function answerTo(state: State, { id, params, query, body }: Asked): unknown {
       if (body.connection_id !== conn) throw new Fault(400, 'The connection_id in the request body does not match')
       const fields = [query.update_mask!].flat().flatMap((part) => part.split(','))
       const stored = must(state.connections.get(conn), 'connection')
-      for (const field of fields) stored[field] = body[field]
+      // Airflow 3 intersects the mask with the names of its model, where this one is `schema_`.
+      const read = fields.filter((field) => state.api === 1 || field !== 'schema')
+      for (const field of read)
+        stored[field === 'schema_' ? 'schema' : field] = body[field === 'schema_' ? 'schema' : field]
       return w.connection(conn, stored)
     }
     case 'test_connection':

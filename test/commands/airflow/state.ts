@@ -1,4 +1,24 @@
-export type Dag = { paused: boolean; next?: string; owners: string[]; tasks: Record<string, string[]> }
+export type Dag = {
+  paused: boolean
+  next?: string
+  owners: string[]
+  tasks: Record<string, string[]>
+  /** A schedule by the day, or none. */
+  schedule: '@daily' | null
+  needsPast?: boolean
+  /** Tasks that Airflow clears beside what is named: setups of it. */
+  setups?: Record<string, string[]>
+}
+export type Backfill = {
+  id: number
+  dag: string
+  from: string
+  to: string
+  paused: boolean
+  completed?: string
+  behavior: string
+  conf: object
+}
 export type Run = {
   dag: string
   run: string
@@ -8,6 +28,7 @@ export type Run = {
   start?: string
   end?: string
   conf?: object
+  interval?: readonly [string, string]
 }
 export type Task = {
   dag: string
@@ -24,9 +45,13 @@ export type Task = {
   operator?: string
   host?: string
   rendered?: object
+  updated?: string
+  /** Members of its answer that are otherwise. */
+  odd?: object
 }
 export type Dataset = { uri: string; producers: string[]; consumers: string[] }
 
+const DAY = 86_400_000
 const STAMP = { created_at: '2026-01-01T00:00:00Z', updated_at: '2026-01-01T00:00:00Z' }
 
 /** What the server knows, and how Airflow changes it. */
@@ -43,6 +68,14 @@ export function emptyState(api: 1 | 2) {
     datasets: [] as Dataset[],
     importErrors: [] as { import_error_id: number; timestamp: string; filename: string; stack_trace: string }[],
     testable: true,
+    version: api === 1 ? '2.10.0' : '3.2.1',
+    /** `[api] maximum_page_limit`. */
+    maximumPageLimit: 100,
+    backfills: [] as Backfill[],
+    /** How many items of a list never come, though they are counted: what a role may not see, or what moves between pages. */
+    hidden: 0,
+    /** Status of the log of a try, by the key of `logs`. */
+    logFaults: new Map<string, number>(),
     goodPassword: 'canary-connection-password',
     /** DAGs whose runs fail again after they were cleared. */
     failsAgain: new Set<string>(),
@@ -51,7 +84,7 @@ export function emptyState(api: 1 | 2) {
     now: () => `2026-03-14T04:00:${String(clock++ % 60).padStart(2, '0')}.000Z`,
 
     addDag(dag: string, tasks: Record<string, string[]> = { work: [] }) {
-      state.dags.set(dag, { paused: false, owners: ['data-team'], tasks })
+      state.dags.set(dag, { paused: false, owners: ['data-team'], tasks, schedule: '@daily' })
     },
     /** A run with its tasks by state; a task that is not named has none. */
     addRun(dag: string, run: string, runState: string, tasks: Record<string, string | null>, more: Partial<Run> = {}) {
@@ -67,18 +100,60 @@ export function emptyState(api: 1 | 2) {
         ...more,
       })
     },
-    /** These, or only the failed ones of them; the run is queued again. */
-    clear(run: Run, ids: readonly string[], onlyFailed = true): Task[] {
-      const cleared = state.tasks.filter(
+    /** What a clear takes: these, with what comes after them, and only the failed ones; setups of them always. */
+    taken(run: Run, ids: readonly string[], onlyFailed: boolean, downstream: boolean): Task[] {
+      const dag = state.dags.get(run.dag)
+      const names = new Set(ids)
+      if (downstream) for (const id of names) for (const next of dag?.tasks[id] ?? []) names.add(next)
+      const setups = new Set([...names].flatMap((id) => dag?.setups?.[id] ?? []))
+      const own = state.tasks.filter((t) => t.dag === run.dag && t.run === run.run)
+      return own.filter(
         (t) =>
-          t.dag === run.dag &&
-          t.run === run.run &&
-          ids.includes(t.task) &&
-          (!onlyFailed || ['failed', 'upstream_failed'].includes(t.state ?? '')),
+          setups.has(t.task) ||
+          (names.has(t.task) && (!onlyFailed || ['failed', 'upstream_failed'].includes(t.state ?? ''))),
       )
+    },
+    /** The run is queued again. */
+    clear(run: Run, ids: readonly string[], onlyFailed = true, downstream = false): Task[] {
+      const cleared = state.taken(run, ids, onlyFailed, downstream)
       for (const task of cleared) Object.assign(task, { state: null, end: undefined })
       if (cleared.length > 0) Object.assign(run, { state: 'queued', start: undefined, end: undefined })
       return cleared
+    },
+    /** What such a backfill would run: midnights of a DAG with a schedule whose day is over, and the run that has the date. */
+    backfillDates(body: Record<string, unknown>, now = '2026-03-14T12:00:00Z'): { date: string; run?: Run }[] | null {
+      const dag = state.dags.get(String(body.dag_id))
+      if (!dag?.schedule) return null
+      const dates: { date: string; run?: Run }[] = []
+      const end = Date.parse(String(body.to_date))
+      const first = Math.ceil(Date.parse(String(body.from_date)) / DAY) * DAY
+      for (let at = first; at <= end && at + DAY <= Math.max(Date.parse(now), Date.now()); at += DAY) {
+        const run = state.runs.find((r) => r.dag === body.dag_id && r.date && Date.parse(r.date) === at)
+        const behavior = body.reprocess_behavior
+        const isTaken =
+          !run ||
+          (run.state === 'failed' && behavior !== 'none') ||
+          (run.state === 'success' && behavior === 'completed')
+        if (isTaken) dates.push({ date: new Date(at).toISOString(), ...(run && { run }) })
+      }
+      return dates
+    },
+    /** From 3.2.2 on the conf of a backfill is written over that of the run that it clears. */
+    backfill(body: Record<string, unknown>): Backfill {
+      const made: Backfill = {
+        ...{ id: state.backfills.length + 1, dag: String(body.dag_id), paused: false },
+        ...{ from: String(body.from_date), to: String(body.to_date), behavior: String(body.reprocess_behavior) },
+        conf: body.dag_run_conf as object,
+      }
+      state.backfills.push(made)
+      for (const { run } of state.backfillDates(body) ?? [])
+        if (run) {
+          state.clear(run, Object.keys(state.dags.get(run.dag)!.tasks), false)
+          Object.assign(run, { state: 'queued', start: undefined, end: undefined, type: 'backfill' })
+          const [major = 0, minor = 0, patch = 0] = state.version.split('.').map(Number)
+          if (major > 3 || minor > 2 || (minor === 2 && patch >= 2)) run.conf = made.conf
+        }
+      return made
     },
     /** Sets one task to success and, as Airflow does, clears what failed downstream of it. */
     markSuccess(task: Task): void {
@@ -145,6 +220,7 @@ export function wire(state: State) {
       run_after: '2026-03-14T00:00:00Z',
       dag_display_name: t.dag,
     }),
+    ...t.odd,
   })
   return {
     task,
@@ -161,14 +237,25 @@ export function wire(state: State) {
       max_consecutive_failed_dag_runs: 0,
       tags: [],
       ...(v2
-        ? { is_stale: false, timetable_partitioned: false, next_dagrun_run_after: date(dag.next) }
-        : { is_active: true, next_dagrun_create_after: date(dag.next) }),
+        ? {
+            is_stale: false,
+            timetable_partitioned: false,
+            next_dagrun_run_after: date(dag.next),
+            timetable_summary: dag.schedule ?? 'None',
+            timetable_description: dag.schedule ? 'At 00:00' : 'Never, external triggers only',
+          }
+        : {
+            is_active: true,
+            next_dagrun_create_after: date(dag.next),
+            schedule_interval: dag.schedule && { __type: 'CronExpression', value: dag.schedule },
+            timetable_description: dag.schedule ? 'At 00:00' : 'Never, external triggers only',
+          }),
     }),
     structure: (dag: Dag) => ({
       tasks: Object.entries(dag.tasks).map(([id, downstream]) => ({
         task_id: id,
         downstream_task_ids: downstream,
-        depends_on_past: false,
+        depends_on_past: dag.needsPast ?? false,
         wait_for_downstream: false,
         ...(v2
           ? { retry_exponential_backoff: 0, extra_links: [] }
@@ -182,6 +269,8 @@ export function wire(state: State) {
       state: r.state,
       run_type: r.type ?? 'manual',
       logical_date: date(r.date),
+      data_interval_start: date(r.interval?.[0] ?? r.date),
+      data_interval_end: date(r.interval?.[1] ?? (r.date && new Date(Date.parse(r.date) + DAY).toISOString())),
       start_date: date(r.start),
       end_date: date(r.end),
       conf: r.conf ?? {},
@@ -197,7 +286,8 @@ export function wire(state: State) {
       queued_slots: pool.queued,
       scheduled_slots: pool.scheduled,
       deferred_slots: 0,
-      open_slots: pool.slots - pool.running - pool.queued,
+      // Airflow 2 and 3 answer `Infinity` here, which the spec has no word for.
+      open_slots: pool.slots < 0 ? Number.POSITIVE_INFINITY : pool.slots - pool.running - pool.queued,
     }),
     /** As read back: Airflow 2 leaves the password out, Airflow 3 masks it. */
     connection: (id: string, stored: Record<string, unknown>) => {
@@ -225,6 +315,19 @@ export function wire(state: State) {
         watchers: [],
       }
     },
+    backfill: (b: Backfill) => ({
+      id: b.id,
+      dag_id: b.dag,
+      dag_display_name: b.dag,
+      from_date: b.from,
+      to_date: b.to,
+      is_paused: b.paused,
+      reprocess_behavior: b.behavior,
+      max_active_runs: 1,
+      dag_run_conf: b.conf,
+      completed_at: date(b.completed),
+      ...STAMP,
+    }),
     cleared: (tasks: Task[]) =>
       v2
         ? { task_instances: tasks.map(task), total_entries: tasks.length }
