@@ -16,6 +16,11 @@ const Slack = z.strictObject({
   botTokenFrom: envName.default('SLACK_BOT_TOKEN'),
   signingSecretFrom: envName.default('SLACK_SIGNING_SECRET'),
   appTokenFrom: envName.default('SLACK_APP_TOKEN'),
+  /** Where the app is installed for a whole organisation (Enterprise Grid): the workspace whose people and user groups decide. */
+  team: z
+    .string()
+    .regex(/^T[A-Z0-9]{2,}$/, 'is not the id of a Slack workspace (T…)')
+    .optional(),
   /** Another Web API than Slack's own, such as the sandbox. */
   apiUrl: z.url().optional(),
   /** Names that playbooks use, to channel ids. `default` is where everything else goes. */

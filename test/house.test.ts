@@ -68,6 +68,8 @@ describe('the documents', () => {
       'message.files': ['files:read'],
       'users.info': ['users:read'],
       'usergroups.users.list': ['usergroups:read'],
+      'usergroups.list': ['usergroups:read'],
+      'chat.delete': ['chat:write'],
     }
     const called = Object.keys(needs).filter((method) => sources.some((text) => text.includes(method)))
     expect(called).toEqual(Object.keys(needs))

@@ -129,7 +129,7 @@ export function approverNames(policy: Policy, playbook: { approvers: readonly st
 
 /** How a user is an approver: `<list>/user`, `<list>/usergroup:<id>`, `<list>/oncall:<rotation>`; empty if not at all. */
 export function standing(
-  policy: Policy,
+  policy: Pick<Policy, 'approvers' | 'oncall'>,
   lists: readonly string[],
   who: { user: string; usergroups: readonly string[] },
   now: number,

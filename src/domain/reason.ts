@@ -14,6 +14,8 @@ const SENTENCES = {
   incident_resolved: 'The alert has resolved, so there is nothing to decide any more.',
   leaves_nothing: 'Choose at least one part to leave out, and at least one to keep.',
   lookup_failed: 'Slack could not say who you are just now, so nothing was decided. Press again in a moment.',
+  lookup_limited:
+    'Slack limits how often it may be asked who is in a group, so nothing was decided. Press again in a minute.',
   message_unsettled: 'Slack is still being asked about this message, so nothing was decided. Press again in a moment.',
   no_key_at_terminal: 'The policy names no key for this person: see policy.breakGlass in keyturn.yaml.',
   no_such_incident: 'This incident is not known (any more).',
@@ -27,6 +29,8 @@ const SENTENCES = {
   not_running: 'This run is not going on.',
   not_skippable: 'This step cannot be left out now: it is not the next one, or nothing follows it.',
   not_unknown: 'The outcome of this run is not in question.',
+  organisation_unclear:
+    'Nothing was decided: Keyturn is installed for a whole organisation, and slack.team in keyturn.yaml does not name the workspace whose people decide. Tell whoever runs Keyturn.',
   params_invalid: 'The parameters do not fit the command.',
   person_deactivated: 'Your account is deactivated.',
   person_is_bot: 'A bot cannot decide.',
@@ -42,7 +46,7 @@ const SENTENCES = {
   step_prose: 'This step is prose: there is nothing to run.',
   target_locked: 'Another run holds this target.',
   wrong_key_at_terminal: 'This is not the key that the policy names for this person.',
-  wrong_message: 'This button belongs to another message.',
+  wrong_message: 'This button is out of date: another message has taken its place. Use the newest one in the thread.',
 } as const
 
 export type Reason = keyof typeof SENTENCES

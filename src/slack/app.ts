@@ -8,11 +8,13 @@ import { isQuiet } from '../domain/ladder.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Clock, Handlers, Journal, Postbox, Pulse } from '../domain/ports.ts'
 import { createPeople, LOOKUP_TIMEOUT } from './approvers.ts'
+import { createInspection } from './inspect.ts'
 import { listen, type Modals } from './interactions.ts'
 import { createHttpReceiver } from './receiver.ts'
 import { createReconciler, type RenderContext } from './reconcile.ts'
 import { CALL_TIMEOUT, createSend, createWeb, sleep as realSleep, type Sleep, slackLogger } from './send.ts'
 import type { Drawn } from './show.ts'
+import { createTroubles } from './troubles.ts'
 
 /** What a message may say besides the incident. */
 export type ViewContext = RenderContext &
@@ -30,7 +32,8 @@ export type ViewContext = RenderContext &
 export type Views = Readonly<{
   render(incident: Incident, context: ViewContext): readonly Drawn[]
   modals: Modals
-  home(incidents: readonly Incident[], frozen: Freeze | null): HomeView
+  /** `troubles`: sentences about what keeps Keyturn from working with Slack as it should. */
+  home(incidents: readonly Incident[], frozen: Freeze | null, troubles?: readonly string[]): HomeView
 }>
 
 /** How to reach Slack, as in keyturn.yaml; a key that ends in `From` names the environment variable of a secret. */
@@ -41,6 +44,8 @@ export type SlackSettings = Readonly<{
   signingSecretFrom: string
   appTokenFrom: string
   apiUrl?: string | undefined
+  /** The workspace whose people decide, where the app is installed for a whole organisation. */
+  team?: string | undefined
   /** Ids by the names that playbooks use. */
   channels: { default: string } & Readonly<Record<string, string>>
   /** Ids by the names of owners in playbooks. */
@@ -74,15 +79,24 @@ export function createSlackEdge(deps: SlackDeps) {
   const botToken = secret(settings.botTokenFrom)
   const connection = { token: botToken, log, ...(apiUrl ? { apiUrl } : {}) }
   const send = createSend({ web: createWeb(connection), clock, log, ...(deps.sleep ? { sleep: deps.sleep } : {}) })
-  const team = async () => (await send.identity()).team
-  const people = createPeople({ web: createWeb({ ...connection, timeout: LOOKUP_TIMEOUT }), policy, team, log })
+  const troubles = createTroubles(log)
+  const team = async () => {
+    const { team, organisation } = await send.identity()
+    return organisation ? (settings.team ?? null) : team
+  }
+  const sleep = deps.sleep ?? realSleep
+  const asking = createWeb({ ...connection, timeout: LOOKUP_TIMEOUT })
+  const people = createPeople({ web: asking, policy, team, log, troubles, clock, sleep })
+  const inspect = createInspection({ web: asking, send, policy, team: settings.team, troubles, log, sleep })
+  const halt = new AbortController()
   const reconciler = createReconciler({
     ...deps,
     frozen: handlers.frozen,
     send,
     render: (incident, context) => views.render(incident, { ...context, policy, playbookUrl, ownerId, ownerChannel }),
     channelId: (name) => (Object.hasOwn(channels, name) ? channels[name]! : channels.default),
-    sleep: deps.sleep ?? realSleep,
+    sleep,
+    troubles,
   })
 
   const signingSecret = () => secret(settings.signingSecretFrom)
@@ -102,7 +116,7 @@ export function createSlackEdge(deps: SlackDeps) {
   async function drawHome(user: string): Promise<void> {
     const incidents = await Promise.all((await journal.active()).map((id) => journal.load(id)))
     const open = incidents.filter((i) => i !== null && !isQuiet(i)) as Incident[]
-    const drawn = await send.publish(user, views.home(open, await handlers.frozen()))
+    const drawn = await send.publish(user, views.home(open, await handlers.frozen(), troubles.all()))
     if (!drawn.ok) log.warn({ user, fault: drawn.fault }, 'home tab not drawn')
   }
   listen(app, { handlers, postbox, people, send, policy, modals: views.modals, drawHome, log })
@@ -118,9 +132,11 @@ export function createSlackEdge(deps: SlackDeps) {
     /** Slack may be down meanwhile: everything is tried until it works. */
     async start(): Promise<void> {
       socket?.connect(app)
+      void inspect(halt.signal)
       await reconciler.start()
     },
     async stop(): Promise<void> {
+      halt.abort()
       if (socket) await socket.disconnect(app)
       await reconciler.stop()
     },

@@ -4,7 +4,7 @@ import type { Logger as Log } from 'pino'
 import { z } from 'zod'
 import { type Incident, proposalOf, riskOf, slotValues, stepOf } from '../domain/incident.ts'
 import { type Field, fill } from '../domain/playbook.ts'
-import { type Person, type Policy, requirement } from '../domain/policy.ts'
+import { approverNames, type Person, type Policy, requirement } from '../domain/policy.ts'
 import type { Handlers, Postbox } from '../domain/ports.ts'
 import { type Reason, sentence } from '../domain/reason.ts'
 import {
@@ -22,6 +22,7 @@ import {
 } from './actions.ts'
 import type { People } from './approvers.ts'
 import type { Place, Send } from './send.ts'
+import { ANCHOR } from './show.ts'
 
 type StateOf<K extends ModalState['kind']> = Extract<ModalState, { kind: K }>
 
@@ -67,6 +68,8 @@ type Ack = (
   answer?: { response_action: 'clear' } | { response_action: 'errors'; errors: Record<string, string> },
 ) => Promise<void>
 
+/** For what everybody of the organisation may do. */
+const NO_LISTS: readonly string[] = []
 const TRY_AGAIN = 'This could not be looked up just now. Close this and press again in a moment.'
 
 /**
@@ -90,6 +93,14 @@ export function listen(
 ): void {
   const { handlers, postbox, people, send, policy, modals, log } = deps
 
+  /** The lists that count for a playbook: no others are asked for. */
+  const listsOf = (incident: Incident | null) => (incident ? approverNames(policy, incident.playbook) : NO_LISTS)
+  /** What may be asked of a person who submits a form: everybody may ask, stop and freeze. */
+  async function listsFor(state: ModalState): Promise<readonly string[]> {
+    if (state.kind === 'freeze') return state.verb === 'thaw' ? Object.keys(policy.approvers) : NO_LISTS
+    return state.kind === 'decide' || state.kind === 'settle' ? listsOf(await handlers.load(state.incident)) : NO_LISTS
+  }
+
   const tell = (click: Click, text: string) => send.tell(click.at, click.user, text)
 
   async function refuse(click: Click, ack: Ack, reason: Reason): Promise<void> {
@@ -104,7 +115,7 @@ export function listen(
     const own =
       press.kind === 'decide' || press.kind === 'narrow'
         ? [posted[`proposal:${press.proposal}`]]
-        : Object.values(posted)
+        : Object.entries(posted).flatMap(([key, one]) => (key === ANCHOR ? [] : [one]))
     if (own.some((one) => one?.channel === click.channel && one.ts === click.ts)) return null
     // The reply to its post was lost, and Slack is still being asked which message it is.
     const unsettled = own.some((one) => one && one.ts === null && one.attemptedAt > 0)
@@ -115,10 +126,14 @@ export function listen(
   async function ask(
     click: Click,
     ack: Ack,
+    lists: readonly string[],
     fillIn: (person: Person) => Promise<ModalView | { reason: Reason }>,
   ): Promise<void> {
     await ack()
-    const [opened, looked] = await Promise.all([send.open(click.trigger, modals.loading()), people.lookUp(click.user)])
+    const [opened, looked] = await Promise.all([
+      send.open(click.trigger, modals.loading()),
+      people.lookUp(click.user, lists),
+    ])
     if (!opened.ok) {
       log.warn({ user: click.user, fault: opened.fault }, 'modal not opened')
       return tell(click, 'Slack did not open the form in time, so nothing was done. Press again.')
@@ -147,11 +162,11 @@ export function listen(
     if (!incident) return refuse(click, ack, 'no_such_incident')
     const known = proposalOf(incident, proposal)
     if (verdict === 'reject' || !known || requirement(policy, riskOf(incident, known)).reason)
-      return ask(click, ack, async (person) => {
+      return ask(click, ack, listsOf(incident), async (person) => {
         const may = await handlers.mayDecide({ ...intent, person })
         return may.ok ? modals.decide(may.incident, state, may.needsReason) : may
       })
-    const looked = await people.lookUp(click.user)
+    const looked = await people.lookUp(click.user, listsOf(incident))
     if (!looked.ok) return refuse(click, ack, looked.reason)
     const { person } = looked
     const answer = await handlers.decide({ ...intent, reason: '', person })
@@ -165,12 +180,12 @@ export function listen(
     if (!incident) return refuse(click, ack, 'no_such_incident')
     const call = stepOf(incident, step)?.call
     if (call && override === undefined && fill(call, slotValues(incident)).missing.length > 0)
-      return ask(click, ack, async (person) => {
+      return ask(click, ack, NO_LISTS, async (person) => {
         const answer = await handlers.request({ incident: id, step, params: {}, person })
         if (answer.ok) return modals.notice('It was asked for; the answer comes in the thread.')
         return answer.ask?.length ? modals.params(incident, state, answer.ask) : answer
       })
-    const looked = await people.lookUp(click.user)
+    const looked = await people.lookUp(click.user, NO_LISTS)
     if (!looked.ok) return refuse(click, ack, looked.reason)
     const asked = { incident: id, step, params: {}, person: looked.person }
     const answer = await handlers.request(override === undefined ? asked : { ...asked, override })
@@ -182,7 +197,7 @@ export function listen(
   }
 
   async function onCancel(press: Extract<Press, { kind: 'cancel' }>, click: Click, ack: Ack): Promise<void> {
-    const looked = await people.lookUp(click.user)
+    const looked = await people.lookUp(click.user, NO_LISTS)
     if (!looked.ok) return refuse(click, ack, looked.reason)
     const { incident, proposal } = press
     const answer = await handlers.cancel({ incident, proposal, person: looked.person })
@@ -190,21 +205,21 @@ export function listen(
   }
 
   async function onSkip(press: Extract<Press, { kind: 'skip' }>, click: Click, ack: Ack): Promise<void> {
-    const looked = await people.lookUp(click.user)
+    const looked = await people.lookUp(click.user, NO_LISTS)
     if (!looked.ok) return refuse(click, ack, looked.reason)
     const answer = await handlers.skip({ incident: press.incident, step: press.step, person: looked.person })
     return answer.ok ? ack() : refuse(click, ack, answer.reason)
   }
 
   async function onSettle(press: Extract<Press, { kind: 'settle' }>, click: Click, ack: Ack): Promise<void> {
-    return ask(click, ack, async () => {
+    return ask(click, ack, NO_LISTS, async () => {
       const incident = await handlers.load(press.incident)
       return incident ? modals.settle(incident, { ...press, origin: originOf(click) }) : { reason: 'no_such_incident' }
     })
   }
 
   async function onNarrow(press: Extract<Press, { kind: 'narrow' }>, click: Click, ack: Ack): Promise<void> {
-    return ask(click, ack, async () => {
+    return ask(click, ack, NO_LISTS, async () => {
       const incident = await handlers.load(press.incident)
       return incident ? modals.narrow(incident, { ...press, origin: originOf(click) }) : { reason: 'no_such_incident' }
     })
@@ -263,7 +278,7 @@ export function listen(
     }
     const state = readModal(view.callback_id, view.private_metadata)
     if (!state) return no('wrong_message')
-    const looked = await people.lookUp(user.id)
+    const looked = await people.lookUp(user.id, await listsFor(state))
     if (!looked.ok) return no(looked.reason)
     const { person } = looked
     if (state.kind === 'freeze') {

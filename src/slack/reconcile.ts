@@ -5,6 +5,7 @@ import { digest } from '../domain/plan.ts'
 import type { Clock, Journal, Postbox, Progress, Pulse } from '../domain/ports.ts'
 import type { Send, Sleep } from './send.ts'
 import { createShow, type Drawn, type Memory, newMemory, type View } from './show.ts'
+import { createTroubles, type Troubles } from './troubles.ts'
 
 export type RenderContext = Readonly<{
   /** Of the runs that are going on, by proposal. */
@@ -34,8 +35,10 @@ export function createReconciler(deps: {
   clock: Clock
   sleep: Sleep
   log: Log
+  troubles?: Troubles
 }) {
   const { journal, postbox, pulse, sleep, log } = deps
+  const troubles = deps.troubles ?? createTroubles(log)
   const halt = new AbortController()
   const wanted = new Set<string>()
   const loops = new Map<string, Promise<void>>()
@@ -55,7 +58,7 @@ export function createReconciler(deps: {
   }
 
   const channelOf = (incident: Incident) => deps.channelId(incident.channel)
-  const show = createShow({ ...deps, look, channelOf, signal: halt.signal })
+  const show = createShow({ ...deps, troubles, look, channelOf, signal: halt.signal })
 
   async function turn(id: string) {
     const view = await look(id)
@@ -67,7 +70,8 @@ export function createReconciler(deps: {
     try {
       const outcome = await show(id, lease, memory)
       const running = view.incident.proposals.some((p) => p.status === 'running')
-      if (outcome === 'shown' && !running) memories.delete(id)
+      // What was put off is not tried again before its time.
+      if (outcome === 'shown' && !running && memory.later.size === 0) memories.delete(id)
       return outcome
     } finally {
       await lease.release().catch((err: unknown) => log.warn({ err, incident: id }, 'lease not released; it lapses'))

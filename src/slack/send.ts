@@ -41,7 +41,18 @@ export type Place = Readonly<{ channel: string; thread: string | null }>
 /** Marks a message as ours, so that it is found again after a lost reply. */
 export type Mark = Readonly<{ incident: string; key: string; hash: string }>
 /** Who we are in Slack. */
-export type Identity = Readonly<{ team: string; user: string; bot: string }>
+export type Identity = Readonly<{
+  /** The workspace; of an app that is installed for an organisation nothing is known of what Slack gives here. */
+  team: string
+  user: string
+  bot: string
+  /** Whether the app is installed for a whole organisation (Enterprise Grid). */
+  organisation: boolean
+  /** Where the workspace is read, with a slash at its end. */
+  url: string
+  /** What the token may do; empty if Slack did not say. */
+  scopes: readonly string[]
+}>
 
 const EVENT_TYPE = 'keyturn_message'
 /** Tier 3, https://docs.slack.dev/apis/web-api/rate-limits: 50 edits a minute and workspace; the rest is for other bots. */
@@ -167,9 +178,16 @@ export function createSend({
   })
 
   async function whoAmI(): Promise<Identity> {
-    const { team_id, user_id, bot_id } = await web.auth.test()
+    const { team_id, user_id, bot_id, is_enterprise_install, url, response_metadata } = await web.auth.test()
     if (!team_id || !user_id) throw new Error('auth.test did not say which team and user the bot token belongs to')
-    return { team: team_id, user: user_id, bot: bot_id ?? '' }
+    return {
+      team: team_id,
+      user: user_id,
+      bot: bot_id ?? '',
+      organisation: is_enterprise_install === true,
+      url: url ?? 'https://slack.com/',
+      scopes: response_metadata?.scopes ?? [],
+    }
   }
 
   return {
@@ -241,7 +259,7 @@ export function createSend({
     async find(
       at: Place,
       since: number,
-      wanted: { incident: string; key: string; filename?: string },
+      wanted: { incident: string; key: string; hash?: string; filename?: string },
     ): Promise<Result<string | null>> {
       return call(at.thread ? 'replies' : 'history', async () => {
         const { user } = await this.identity()
@@ -258,17 +276,30 @@ export function createSend({
             if (wanted.filename) {
               const file = message.files?.find((f) => f.name === wanted.filename)
               if (file?.id) return file.id
-              continue
             }
             const { event_type, event_payload } = message.metadata ?? {}
             const mark = event_payload as Partial<Mark> | undefined
-            if (event_type === EVENT_TYPE && mark?.incident === wanted.incident && mark.key === wanted.key)
-              return message.ts ?? null
+            const ours = event_type === EVENT_TYPE && mark?.incident === wanted.incident && mark.key === wanted.key
+            // One that this was to take the place of has the same key.
+            if (ours && (wanted.hash === undefined || mark.hash === wanted.hash)) return message.ts ?? null
           }
           cursor = page.response_metadata?.next_cursor || undefined
         } while (cursor)
         return null
       })
+    },
+
+    /** Takes a message of ours away. */
+    remove: (channel: string, ts: string): Promise<Result<void>> =>
+      call('remove', async () => void (await web.chat.delete({ channel, ts }))),
+
+    /** The address of a message; Slack's own, without the workspace, if it cannot be asked. */
+    async permalink(channel: string, ts: string): Promise<string> {
+      const base = await this.identity().then(
+        ({ url }) => url,
+        () => 'https://slack.com/',
+      )
+      return `${base}archives/${channel}/p${ts.replace('.', '')}`
     },
 
     /** Tells one person, and nobody else, in a thread. Best effort: a failure is logged. */

@@ -3,8 +3,10 @@ import type { Logger as Log } from 'pino'
 import type { Incident } from '../domain/incident.ts'
 import { digest } from '../domain/plan.ts'
 import type { Clock, Postbox, Posted } from '../domain/ports.ts'
-import { ADVICE, PLAINER, ROOT_GONE } from './refusal.ts'
-import type { Fault, Place, Send, Sleep } from './send.ts'
+import { adviceOf, CANNOT_EDIT, CHANNEL_GONE, isAboutContent, isAboutFile, PLAINER, ROOT_GONE } from './refusal.ts'
+import type { Content, Fault, Place, Send, Sleep } from './send.ts'
+import { cut, exact, link, literal } from './text.ts'
+import type { Troubles } from './troubles.ts'
 
 /**
  * One message of an incident's thread as it should be; the keys of an incident differ. The first one is the root. One with
@@ -25,20 +27,74 @@ export type Outcome = 'shown' | { wait: number } | 'failed'
 
 /** A run's card changes all the time; people can't read faster. */
 const EDIT_GAP = 2000
+/** While a run goes on, a message that cannot be edited is posted anew so often at most. */
+const REPLACE_GAP = 30_000
 /** A lease is renewed at least so often while waiting. */
 const RENEW_EVERY = 3000
 /** How long a request whose reply was lost may still be on its way. */
 const IN_FLIGHT = 10_000
 /** Until somebody has changed a setting. */
 const BLOCKED = 30_000
+/** A thread is told again under a new root so often at most: what makes it needed may do so again. */
+const START_OVER_GAP = 600_000
 const BUSY = 1000
+/** Of a file whose text is posted instead. */
+const FILE_TEXT = 10_000
 
-/** What is remembered of an incident between two tries, in this process only. */
-export type Memory = { edited: Map<string, number>; plainer: Map<string, number> }
-export const newMemory = (): Memory => ({ edited: new Map(), plainer: new Map() })
+/** Where the first root of a thread is kept that could not be edited any more; no message is drawn under this key. */
+export const ANCHOR = '~thread'
+
+/** What is remembered of an incident between two tries, in this process only. Times are milliseconds. */
+export type Memory = {
+  edited: Map<string, number>
+  /** How much plainer than drawn a message is tried, by its hash. */
+  plainer: Map<string, number>
+  /** When a message was posted anew because it could not be edited. */
+  replaced: Map<string, number>
+  /** Messages that have been replaced and still stand in Slack. */
+  stale: Map<string, Place & { ts: string }>
+  /** When a message of another channel is tried again. */
+  later: Map<string, number>
+  startedOver: number
+}
+export const newMemory = (): Memory => ({
+  edited: new Map(),
+  plainer: new Map(),
+  replaced: new Map(),
+  stale: new Map(),
+  later: new Map(),
+  startedOver: Number.NEGATIVE_INFINITY,
+})
 
 const channelOf = (message: Drawn) => (message.kind === 'message' ? message.channel : undefined)
 const untried = (posted: Posted | undefined) => !posted || (posted.ts === null && posted.attemptedAt === 0)
+
+/** A file's text as a message, for a Slack that does not take the file. */
+function asMessage(file: Extract<Drawn, { kind: 'file' }>): Content {
+  const rest = file.content.length > FILE_TEXT ? ' The rest does not fit into a message.' : ''
+  const text = cut(exact(file.content), FILE_TEXT) || '–'
+  return {
+    text: file.title,
+    blocks: [
+      {
+        type: 'rich_text',
+        elements: [
+          {
+            type: 'rich_text_section',
+            elements: [literal(file.title, { bold: true }), literal(`, since Slack did not take it as a file.${rest}`)],
+          },
+          { type: 'rich_text_preformatted', elements: [{ type: 'text', text }], border: 0 },
+        ],
+      },
+    ],
+  }
+}
+
+/** The message as it is tried at this level of plainness; the file itself at the first; null beyond the last. */
+function plainest(message: Drawn, level: number): Content | 'file' | null {
+  if (message.kind === 'message') return PLAINER[level]?.(message) ?? null
+  return level === 0 ? 'file' : (PLAINER[level - 1]?.(asMessage(message)) ?? null)
+}
 
 /** Makes Slack show one incident, under a lease: posts what is missing, in order, and edits what differs. */
 export function createShow(deps: {
@@ -48,23 +104,46 @@ export function createShow(deps: {
   sleep: Sleep
   signal: AbortSignal
   log: Log
+  troubles: Troubles
   look(incident: string): Promise<View | null>
   channelOf(incident: Incident): string
 }) {
-  const { postbox, send, clock, sleep, signal, look } = deps
+  const { postbox, send, clock, sleep, signal, look, troubles } = deps
 
   return async function show(id: string, lease: Lease, memory: Memory): Promise<Outcome> {
     const log = deps.log.child({ incident: id })
     const deferred = new Map<string, number>()
     let slot = false
     let home = ''
+    let configured = ''
+    let running = false
 
-    /** What another channel does not take must not hold up the thread: it is tried again with the next event. */
-    function leaveOut(message: Drawn, hash: string, error: string): null {
-      memory.plainer.set(hash, PLAINER.length)
-      log.error(
-        { key: message.key, error },
-        `not posted in ${channelOf(message)}: ${error}: ${ADVICE[error] ?? 'look'}`,
+    const levelOf = (hash: string) => memory.plainer.get(hash) ?? 0
+    const laterKey = (message: Drawn, hash: string) => `${channelOf(message)} ${hash}`
+    const works = (channel: string) => troubles.over(`channel ${channel}`)
+
+    /** Says why nothing goes on in a channel, and waits for somebody to mend it. */
+    function blocked(channel: string, key: string, { error, detail }: Refused): Outcome {
+      const advice = adviceOf(error)
+      troubles.report(
+        `channel ${channel}`,
+        `Messages to channel ${channel} wait: ${advice}. They are tried again by themselves.`,
+        { key, error, detail },
+        `Slack does not take messages in ${channel}: ${error}: ${advice}`,
+      )
+      return { wait: BLOCKED }
+    }
+
+    /** What another channel does not take must not hold up the thread: it is tried again later. */
+    function putOff(message: Drawn, hash: string, { error, detail }: Refused): null {
+      const channel = channelOf(message)!
+      const advice = adviceOf(error)
+      memory.later.set(laterKey(message, hash), clock() + BLOCKED)
+      troubles.report(
+        `channel ${channel}`,
+        `Messages to channel ${channel} wait: ${advice}. They are tried again by themselves.`,
+        { key: message.key, error, detail },
+        `not posted in ${channel}: ${error}: ${advice}`,
       )
       return null
     }
@@ -81,41 +160,58 @@ export function createShow(deps: {
     const forget = (key: string, posted: Posted) =>
       postbox.write(id, key, { ...posted, ts: null, attemptedAt: 0, hash: '' })
 
-    /** The thread's root is not there any more: all of it is told again under a new one. */
-    async function startOver(posted: Record<string, Posted>): Promise<void> {
-      log.warn('the root message is gone from Slack; the thread is posted again')
+    /** The thread cannot go on where it is: all of it is told again under a new root. */
+    async function startOver(posted: Record<string, Posted>, why: Refused): Promise<Outcome | null> {
+      if (clock() - memory.startedOver < START_OVER_GAP) return blocked(home, 'root', why)
+      memory.startedOver = clock()
+      log.warn({ error: why.error }, 'the thread cannot go on where it is; it is posted again under a new root')
       for (const [key, one] of Object.entries(posted)) if (one.channel === home) await forget(key, one)
+      return null
+    }
+
+    /** A message that cannot be edited any more makes room for a new one; the first root goes on holding the thread. */
+    async function replace(message: Drawn, own: Posted, posted: Record<string, Posted>, why: Refused): Promise<null> {
+      const { key } = message
+      const due = (memory.replaced.get(key) ?? Number.NEGATIVE_INFINITY) + REPLACE_GAP
+      if (running && due > clock()) {
+        deferred.set(key, due)
+        return null
+      }
+      memory.replaced.set(key, clock())
+      log.warn({ key, error: why.error, ts: own.ts }, 'a message cannot be edited any more; a new one takes its place')
+      if (message.thread || channelOf(message)) {
+        if (own.ts && why.error !== 'message_not_found')
+          memory.stale.set(key, { channel: own.channel, thread: null, ts: own.ts })
+      } else if (!posted[ANCHOR]?.ts) await postbox.write(id, ANCHOR, own)
+      await forget(key, own)
+      return null
     }
 
     /** Slack said no: what now. Null means: go on at once. */
     async function refused(
       message: Drawn,
       hash: string,
-      fault: Extract<Fault, { kind: 'refused' }>,
+      fault: Refused,
       posted: Record<string, Posted>,
+      editing = false,
     ): Promise<Outcome | null> {
       const { error, detail } = fault
-      const advice = ADVICE[error]
-      if (advice && channelOf(message)) return leaveOut(message, hash, error)
-      if (advice) {
-        log.error({ key: message.key, error, detail }, `Slack does not take messages: ${error}: ${advice}`)
-        return { wait: BLOCKED }
-      }
-      if (ROOT_GONE.includes(error)) {
-        await startOver(posted)
-        return null
-      }
+      const away = channelOf(message)
       const own = posted[message.key]
-      if (error === 'message_not_found' && own) {
-        if (message.thread || channelOf(message)) await forget(message.key, own)
-        else await startOver(posted)
+      if (editing && own && CANNOT_EDIT.includes(error)) {
+        if (error === 'message_not_found' && !message.thread && !away) return startOver(posted, fault)
+        return replace(message, own, posted, fault)
+      }
+      const moved = home !== configured && CHANNEL_GONE.includes(error)
+      if (!away && (ROOT_GONE.includes(error) || moved)) return startOver(posted, fault)
+      if (isAboutContent(fault) || (message.kind === 'file' && levelOf(hash) === 0 && isAboutFile(fault))) {
+        const level = levelOf(hash) + 1
+        memory.plainer.set(hash, level)
+        const next = plainest(message, level) ? 'a plainer one is tried' : 'it is left out'
+        log.error({ key: message.key, error, detail }, `Slack refused a message, ${next}: ${error}`)
         return null
       }
-      const level = (memory.plainer.get(hash) ?? 0) + 1
-      memory.plainer.set(hash, level)
-      const next = message.kind === 'message' && level < PLAINER.length ? 'a plainer one is tried' : 'it is left out'
-      log.error({ key: message.key, error, detail }, `Slack refused a message, ${next}; this is a fault of its drawing`)
-      return null
+      return away ? putOff(message, hash, fault) : blocked(home, message.key, fault)
     }
 
     /** Finds out what became of a post whose reply was lost. */
@@ -124,22 +220,24 @@ export function createShow(deps: {
       hash: string,
       at: Place,
       tried: Posted,
+      posted: Record<string, Posted>,
       settled: boolean,
     ): Promise<Outcome | null> {
       const filename = message.kind === 'file' ? { filename: message.filename } : {}
-      const found = await send.find(at, tried.attemptedAt, { incident: id, key: message.key, ...filename })
+      const wanted = { incident: id, key: message.key, hash: tried.hash, ...filename }
+      const found = await send.find(at, tried.attemptedAt, wanted)
       if (!found.ok) {
         const { fault } = found
         if (fault.kind === 'limited') return { wait: fault.wait }
         if (fault.kind !== 'refused') return 'failed'
-        if (channelOf(message)) return leaveOut(message, hash, fault.error)
+        if (channelOf(message)) return putOff(message, hash, fault)
+        const moved = home !== configured && CHANNEL_GONE.includes(fault.error)
+        if (moved) return startOver(posted, fault)
         if (ROOT_GONE.includes(fault.error)) {
           await forget(message.key, tried)
           return null
         }
-        const advice = ADVICE[fault.error] ?? 'the bot must be able to read the channel'
-        log.error({ error: fault.error }, `a lost reply cannot be cleared up: ${fault.error}: ${advice}`)
-        return { wait: BLOCKED }
+        return blocked(at.channel, message.key, fault)
       }
       if (found.value !== null) {
         log.info({ key: message.key }, 'the reply to a post was lost; the message is there and was adopted')
@@ -152,6 +250,37 @@ export function createShow(deps: {
       return null
     }
 
+    /** What a message holds: a root that is not the thread's own says where the thread is. */
+    async function contentOf(message: Drawn, content: Content, posted: Record<string, Posted>): Promise<Content> {
+      const anchor = posted[ANCHOR]
+      if (message.thread || channelOf(message) || !anchor?.ts || !content.blocks?.length) return content
+      const url = await send.permalink(anchor.channel, anchor.ts)
+      const where: KnownBlock = {
+        type: 'rich_text',
+        elements: [
+          {
+            type: 'rich_text_section',
+            elements: [
+              literal('This takes the place of an earlier message, '),
+              link(url, 'which has the thread'),
+              literal('.'),
+            ],
+          },
+        ],
+      }
+      return { ...content, blocks: [...content.blocks, where] }
+    }
+
+    /** Takes away what was replaced, so that no button of it is left; a press of it counts for nothing all the same. */
+    async function clearAway(key: string): Promise<void> {
+      const old = memory.stale.get(key)
+      if (!old) return
+      memory.stale.delete(key)
+      const gone = await send.remove(old.channel, old.ts)
+      if (!gone.ok)
+        log.info({ key, ts: old.ts, fault: gone.fault }, 'a replaced message stays; its buttons are refused')
+    }
+
     /** Posts a message, with a note of the attempt before it and of the ts after it. */
     async function post(
       message: Drawn,
@@ -160,30 +289,34 @@ export function createShow(deps: {
       posted: Record<string, Posted>,
     ): Promise<Outcome | null> {
       const mark = { incident: id, key: message.key, hash }
+      const plain = plainest(message, levelOf(hash))!
       let file = ''
-      if (message.kind === 'file') {
+      if (message.kind === 'file' && plain === 'file') {
         const staged = await send.stage(message)
         if (!staged.ok)
           return staged.fault.kind === 'refused' ? refused(message, hash, staged.fault, posted) : waitFor(staged.fault)
         if (!(await lease.renew())) return { wait: BUSY }
         file = staged.value
       }
+      const content = plain === 'file' ? null : await contentOf(message, plain, posted)
       const tried: Posted = { channel: at.channel, ts: null, hash, attemptedAt: clock() }
       await postbox.write(id, message.key, tried)
-      const plain = PLAINER[memory.plainer.get(hash) ?? 0]!
       const sent =
-        message.kind === 'file'
+        content === null && message.kind === 'file'
           ? await send.share(at, { id: file, title: message.title, comment: message.text })
-          : await send.post(at, plain(message), mark)
+          : await send.post(at, content!, mark)
       slot = false
       if (sent.ok) {
         await postbox.write(id, message.key, { ...tried, ts: sent.value ?? file })
+        works(at.channel)
+        memory.later.delete(laterKey(message, hash))
+        await clearAway(message.key)
         return null
       }
       const { fault } = sent
       if (fault.kind === 'failed' || fault.kind === 'lost') {
         log.warn({ key: message.key, err: fault.cause }, 'it is not known whether a message was posted; Slack is asked')
-        return readBack(message, hash, at, tried, fault.kind === 'failed')
+        return readBack(message, hash, at, tried, posted, fault.kind === 'failed')
       }
       await forget(message.key, tried)
       return fault.kind === 'refused' ? refused(message, hash, fault, posted) : waitFor(fault)
@@ -195,15 +328,17 @@ export function createShow(deps: {
       known: Posted,
       posted: Record<string, Posted>,
     ): Promise<Outcome | null> {
-      const plain = PLAINER[memory.plainer.get(hash) ?? 0]!
       const { key } = message
-      const done = await send.edit(known.channel, known.ts!, plain(message), { incident: id, key, hash })
+      const plain = plainest(message, levelOf(hash)) as Content
+      const content = await contentOf(message, plain, posted)
+      const done = await send.edit(known.channel, known.ts!, content, { incident: id, key, hash })
       if (done.ok) {
         memory.edited.set(key, clock())
         await postbox.write(id, key, { ...known, hash })
+        works(known.channel)
         return null
       }
-      if (done.fault.kind === 'refused') return refused(message, hash, done.fault, posted)
+      if (done.fault.kind === 'refused') return refused(message, hash, done.fault, posted, true)
       // What comes after it need not wait for it.
       if (done.fault.kind === 'limited') deferred.set(key, clock() + done.fault.wait)
       return done.fault.kind === 'limited' ? null : waitFor(done.fault)
@@ -213,17 +348,22 @@ export function createShow(deps: {
       const view = await look(id)
       if (!view) return 'shown'
       const posted = await postbox.read(id)
-      const gap = view.incident.proposals.some((p) => p.status === 'running') ? EDIT_GAP : 0
+      running = view.incident.proposals.some((p) => p.status === 'running')
+      const gap = running ? EDIT_GAP : 0
       const now = clock()
       let later = Number.POSITIVE_INFINITY
+      let putOffs = 0
       let todo: { message: Drawn; hash: string; known: Posted | undefined } | null = null
       for (const message of view.drawn) {
         const { key, thread: _, ...content } = message
         const hash = digest({ ...content, channel: undefined })
         const known = posted[key]
         if (known?.hash === hash && known.ts !== null) continue
-        const left = message.kind === 'file' ? 1 : PLAINER.length
-        if ((memory.plainer.get(hash) ?? 0) >= left) continue
+        if (plainest(message, levelOf(hash)) === null) continue
+        if ((memory.later.get(laterKey(message, hash)) ?? 0) > now) {
+          putOffs += 1
+          continue
+        }
         const due = Math.max(deferred.get(key) ?? 0, known?.ts ? (memory.edited.get(key) ?? 0) + gap : 0)
         if (known?.ts && message.kind === 'message' && due > now) {
           later = Math.min(later, due - now)
@@ -234,15 +374,18 @@ export function createShow(deps: {
       }
       if (!todo) {
         if (later < Number.POSITIVE_INFINITY) return { wait: later }
-        await postbox.setRendered(id, view.mark)
+        // The next round comes back to what was put off.
+        if (putOffs === 0) await postbox.setRendered(id, view.mark)
         return 'shown'
       }
 
       const { message, hash, known } = todo
       const root = posted[view.drawn[0]!.key]
-      home = root?.ts ? root.channel : deps.channelOf(view.incident)
+      const anchor = posted[ANCHOR]?.ts ? posted[ANCHOR] : root
+      configured = deps.channelOf(view.incident)
+      home = anchor?.ts ? anchor.channel : configured
       const channel = channelOf(message) ?? home
-      const at: Place = { channel, thread: message.thread ? (root?.ts ?? null) : null }
+      const at: Place = { channel, thread: message.thread ? (anchor?.ts ?? null) : null }
       if (message.thread && at.thread === null) return { wait: BLOCKED }
       const toPost = untried(known) || (known?.ts && message.kind === 'file')
       if (toPost && !slot) {
@@ -255,11 +398,12 @@ export function createShow(deps: {
       const outcome = toPost
         ? await post(message, hash, at, posted)
         : known!.ts === null
-          ? await readBack(message, hash, { ...at, channel: known!.channel }, known!, false)
+          ? await readBack(message, hash, { ...at, channel: known!.channel }, known!, posted, false)
           : await edit(message, hash, known!, posted)
       if (outcome !== null) return outcome
     }
   }
 }
 
+type Refused = Extract<Fault, { kind: 'refused' }>
 const waitFor = (fault: Fault): Outcome => (fault.kind === 'limited' ? { wait: fault.wait } : 'failed')

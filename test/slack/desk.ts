@@ -123,13 +123,20 @@ const playbook: Playbook = {
   intro: '',
   steps: [step('low', 1, call('low')), step('medium', 2, call('medium')), step('ask', 3, call('low', [field]))],
 }
-const policy = Policy.parse({ approvers: { data: { users: [ADA], usergroups: ['S0000DATA'] } } })
+const DATA_LIST = { users: [ADA], usergroups: ['S0000DATA'] }
 
 /** A sandbox, an edge with real handlers on stores in memory, and an incident `i1` with a plan to decide on. */
 export async function createDesk(
-  options: { mode?: 'http' | 'socket'; step?: string; sandbox?: Partial<SandboxOptions> } = {},
+  options: {
+    mode?: 'http' | 'socket'
+    step?: string
+    sandbox?: Partial<SandboxOptions>
+    approvers?: object
+    team?: string
+  } = {},
 ) {
   const { mode = 'http' } = options
+  const policy = Policy.parse({ approvers: { data: DATA_LIST, ...options.approvers } })
   const closers: (() => Promise<unknown>)[] = []
   const sandbox = await createSandboxSlack({ ...SECRETS, ...options.sandbox })
   closers.push(sandbox.close)
@@ -170,6 +177,7 @@ export async function createDesk(
       signingSecretFrom: 'signingSecret',
       appTokenFrom: 'appToken',
       apiUrl: sandbox.apiUrl,
+      team: options.team,
       channels: { default: DATA },
       owners: {},
       ownerChannels: {},

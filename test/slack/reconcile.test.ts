@@ -361,8 +361,191 @@ describe('when Slack refuses', () => {
     ]
     w.journal.add('i1', opened())
     await shown(w, w.bot(draw))
-    expect(w.texts()).toEqual(['Blocked', 'After it'])
-    expect(w.has('error', 'it is left out')).toBe(true)
+    // A file that Slack does not take is told as text.
+    expect(w.texts()).toEqual(['Blocked', 'Empty', 'After it'])
+    expect(w.has('error', 'a plainer one is tried')).toBe(true)
+  })
+
+  it.each(['file_uploads_disabled', 'missing_scope', 'storage_limit_reached'])(
+    'shows the text of a file, and holds nothing up, when it says %s',
+    async (error) => {
+      const w = await world({ faults: { refuse: { 'files.getUploadURLExternal': error } } })
+      const content = `${'target 4711\n'.repeat(2000)}`
+      const draw = (incident: Incident): Drawn[] => [
+        ...drawPlain(incident, { progress: {} }),
+        {
+          key: 'plan',
+          kind: 'file',
+          thread: true,
+          text: 'All of it',
+          filename: 'plan.txt',
+          title: 'Plan abc',
+          content,
+        },
+        { key: 'after', kind: 'message', thread: true, text: 'After it' },
+      ]
+      w.journal.add('i1', opened())
+      await shown(w, w.bot(draw))
+      expect(w.texts()).toEqual(['Blocked', 'Plan abc', 'After it'])
+      const said = JSON.stringify(w.sandbox.state().messages[DATA]![1]!.blocks)
+      expect(said).toContain('target 4711')
+      expect(said).toContain('The rest does not fit into a message.')
+    },
+  )
+
+  it.each(['invalid_blocks', 'invalid_blocks_format', 'msg_too_long', 'msg_blocks_too_long', 'invalid_attachments'])(
+    'tries a plainer message at %s, which is about the content',
+    async (error) => {
+      const w = await world({ faults: { refuse: { 'chat.postMessage': error } } })
+      w.journal.add('i1', opened())
+      const bot = w.bot()
+      void bot.reconcile('i1')
+      await w.pass(() => w.calls('chat.postMessage').length === 1)
+      w.sandbox.faults({ refuse: {} })
+      await w.pass(() => bot.isShown('i1'), 5000)
+      expect(w.has('error', 'a plainer one is tried')).toBe(true)
+      expect(w.troubles.all()).toEqual([])
+    },
+  )
+
+  it.each([
+    ['missing_scope', /add the scope to the app as in manifest.yaml/],
+    ['token_revoked', /install the app again/],
+    ['not_in_channel', /invite the bot to the channel/],
+    ['is_archived', /unarchive it, or name another one/],
+    ['ekm_access_denied', /administrators have suspended/],
+    ['restricted_action', /ask an administrator/],
+    ['something_quite_new', /not one that Keyturn knows/],
+  ])('waits at %s with the whole message, says what to do, and heals', async (error, advice) => {
+    for (const method of ['chat.postMessage', 'chat.update']) {
+      const w = await world()
+      const bot = w.bot()
+      w.journal.add('i1', opened(), asked('p1'))
+      if (method === 'chat.update') await shown(w, bot)
+      w.sandbox.faults({ refuse: { [method]: error } })
+      w.journal.add('i1', { type: 'incident.resolved' }, planFailed('p1'))
+      void bot.reconcile('i1')
+      const since = w.now()
+      await w.pass(() => w.now() - since > 100_000, 200_000)
+      expect(w.troubles.all()).toEqual([expect.stringMatching(advice)])
+      // Neither Slack's code nor a word of its client reaches a person; the log has the code, once.
+      expect(w.troubles.all().join()).not.toContain(error)
+      expect(w.lines.filter((l) => l.level === 'error')).toHaveLength(1)
+      const tries = w.calls(method).filter((c) => c.error === error).length
+      expect(tries).toBeGreaterThan(2)
+      expect(tries).toBeLessThan(8)
+      w.sandbox.faults({ refuse: {} })
+      await w.pass(() => bot.isShown('i1'), 40_000)
+      expect(w.texts()).toEqual(['Blocked (resolved)', 'do-it: plan_failed'])
+      expect(w.troubles.all()).toEqual([])
+    }
+  })
+})
+
+describe('when a message cannot be edited any more', () => {
+  const section = (text: string) => [{ type: 'section' as const, text: { type: 'plain_text' as const, text } }]
+  /** Cards with a button while there is something to press. */
+  const drawLive = (...args: Parameters<typeof drawPlain>): Drawn[] =>
+    drawPlain(...args).map((d) => {
+      const live = /: (planning|running)$/.test(d.text)
+      const button = { type: 'button', action_id: 'keyturn:approve', text: { type: 'plain_text', text: 'Go' } } as const
+      const actions = live ? [{ type: 'actions' as const, elements: [button] }] : []
+      return { ...d, kind: 'message', blocks: [...section(d.text), ...actions] }
+    })
+
+  it.each(['edit_window_closed', 'cant_update_message', 'block_mismatch'])(
+    'there is a new card and a new root, and no live button is left: %s',
+    async (error) => {
+      const w = await world()
+      const bot = w.bot(drawLive)
+      w.journal.add('i1', opened(), asked('p1'))
+      await shown(w, bot)
+      const [root, card] = w.sandbox.state().messages[DATA]!
+      w.sandbox.faults({ refuse: { 'chat.update': error } })
+      w.journal.add('i1', planFailed('p1'), { type: 'incident.resolved' })
+      await shown(w, bot)
+      expect(w.texts()).toEqual(['Blocked', 'Blocked (resolved)', 'do-it: plan_failed'])
+      const [, again, fresh] = w.sandbox.state().messages[DATA]!
+      // The thread goes on where it was; the new root stands in the channel and leads there.
+      expect(fresh!.thread_ts).toBe(root!.ts)
+      expect(again!.thread_ts).toBeUndefined()
+      expect(JSON.stringify(again!.blocks)).toContain(`archives/${DATA}/p${root!.ts.replace('.', '')}`)
+      expect(JSON.stringify(w.sandbox.state().messages[DATA])).not.toContain('keyturn:approve')
+      expect(w.has('warn', /cannot be edited any more/)).toBe(true)
+      const stored = await w.postbox.read('i1')
+      expect(stored['proposal:p1']!.ts).toBe(fresh!.ts)
+      expect(stored['proposal:p1']!.ts).not.toBe(card!.ts)
+      w.journal.add('i1', asked('p2'))
+      await shown(w, bot)
+      expect(w.sandbox.state().messages[DATA]!.at(-1)!.thread_ts).toBe(root!.ts)
+    },
+  )
+
+  it('does not post anew for each sign of progress, and at once when the run is over', async () => {
+    const w = await world()
+    const bot = w.bot(drawLive)
+    await bot.start()
+    w.journal.add('i1', opened(), asked('p1'), started('p1'))
+    await w.pass(() => bot.isShown('i1'))
+    w.sandbox.faults({ refuse: { 'chat.update': 'edit_window_closed' } })
+    const before = w.calls('chat.postMessage').length
+    for (let done = 1; done <= 20; done += 1) {
+      w.beats.set('i1 p1', { done, total: 20, note: '' })
+      w.journal.ring('i1')
+      const until = w.now() + 1000
+      void w.sleep(1000)
+      await w.pass(() => w.now() >= until)
+    }
+    expect(w.calls('chat.postMessage').length - before).toBeLessThanOrEqual(2)
+    w.journal.add('i1', { type: 'run.finished', proposal: 'p1', outcome: 'succeeded', message: '', checks: [] })
+    await w.pass(() => bot.isShown('i1'), 10_000)
+    expect(w.texts().at(-1)).toBe('do-it: succeeded')
+    expect(JSON.stringify(w.sandbox.state().messages[DATA])).not.toContain('keyturn:approve')
+  })
+
+  it('does not take the old card for the new one when the reply to its post is lost', async () => {
+    const w = await world()
+    const bot = w.bot(drawLive)
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    w.sandbox.faults({ refuse: { 'chat.update': 'edit_window_closed' } })
+    w.sandbox.faults({ loseReplies: 1, methods: ['chat.postMessage'] })
+    w.journal.add('i1', planFailed('p1'))
+    await shown(w, bot)
+    expect(w.texts().filter((t) => t === 'do-it: plan_failed')).toHaveLength(1)
+    const stored = await w.postbox.read('i1')
+    const fresh = w.sandbox.state().messages[DATA]!.find((m) => m.text === 'do-it: plan_failed')!
+    expect(stored['proposal:p1']!.ts).toBe(fresh.ts)
+  })
+})
+
+describe('when a channel or thread is closed', () => {
+  it('tells the whole thread again in the channel that the settings name now', async () => {
+    const w = await world()
+    const bot = w.bot()
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    w.sandbox.setChannel(DATA, { is_archived: true })
+    w.journal.add('i1', planFailed('p1'))
+    void bot.reconcile('i1')
+    await w.pass(() => w.troubles.all().length > 0)
+    w.channels.default = PLATFORM
+    await w.pass(() => bot.isShown('i1'), 60_000)
+    expect(w.texts(PLATFORM)).toEqual(['Blocked', 'do-it: plan_failed'])
+  })
+
+  it('goes on in a new thread when administrators have locked the old one, once', async () => {
+    const w = await world()
+    const bot = w.bot()
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    w.sandbox.faults({ refuse: { 'chat.postMessage': 'restricted_action_thread_locked' } })
+    w.journal.add('i1', asked('p2', 'second'))
+    void bot.reconcile('i1')
+    await w.pass(() => w.troubles.all().length > 0)
+    w.sandbox.faults({ refuse: {} })
+    await w.pass(() => bot.isShown('i1'), 60_000)
+    expect(w.texts().slice(2)).toEqual(['Blocked', 'do-it: planning', 'second: planning'])
   })
 })
 
@@ -440,10 +623,27 @@ describe('a message with a channel of its own', () => {
     await shown(w, bot, 'i1', 10_000)
     expect(w.texts()).toEqual(['Blocked', 'do-it: planning'])
     expect(w.has('error', /not posted in C0000NOWHERE: channel_not_found/)).toBe(true)
+    expect(w.troubles.all()).toEqual([expect.stringMatching(/^Messages to channel C0000NOWHERE wait: check/)])
     channel = PLATFORM
     w.journal.add('i1', planFailed('p1'))
     await shown(w, bot)
     expect(w.sandbox.state().messages[PLATFORM]).toHaveLength(1)
+  })
+
+  it('comes by itself once that channel takes it', async () => {
+    const w = await world()
+    w.sandbox.setChannel(PLATFORM, { is_archived: true })
+    const bot = w.bot(drawAway(PLATFORM))
+    w.journal.add('i1', opened())
+    await shown(w, bot)
+    expect(await bot.isShown('i1')).toBe(false)
+    w.sandbox.setChannel(PLATFORM, { is_archived: false })
+    const begin = w.now()
+    void w.sleep(31_000)
+    await w.pass(() => w.now() - begin >= 31_000)
+    await w.pass(() => bot.isShown('i1'))
+    expect(w.sandbox.state().messages[PLATFORM]!.map((m) => m.text)).toEqual(['Yours'])
+    expect(w.troubles.all()).toEqual([])
   })
 
   it('stays as it is when the root of the thread is gone', async () => {

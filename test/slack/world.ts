@@ -10,6 +10,7 @@ import { createSandboxSlack, type SandboxOptions } from '../../src/sandbox/slack
 import { createReconciler } from '../../src/slack/reconcile.ts'
 import { createSend, createWeb, type Sleep } from '../../src/slack/send.ts'
 import type { Drawn } from '../../src/slack/show.ts'
+import { createTroubles } from '../../src/slack/troubles.ts'
 import { createMemoryPostbox } from './postbox.ts'
 
 export const SECRETS = { signingSecret: 'signing-secret', botToken: 'xoxb-sandbox', appToken: 'xapp-sandbox' }
@@ -124,7 +125,9 @@ export async function createWorld(options: Partial<SandboxOptions> = {}) {
   const journal = createMemoryJournal(now)
   const beats = new Map<string, Progress>()
   const { log, lines, has } = createLines()
+  const troubles = createTroubles(log)
   const started: { stop(): Promise<void> }[] = []
+  const channels: Record<string, string> = { default: DATA, platform: PLATFORM }
   const due = new Set<number>()
   let inFlight = 0
 
@@ -167,6 +170,9 @@ export async function createWorld(options: Partial<SandboxOptions> = {}) {
     log,
     lines,
     has,
+    troubles,
+    /** The names of channels, by what incidents say. */
+    channels,
     sleep,
     fetch: counting,
     /** One more bot on the same journal and postbox. */
@@ -179,7 +185,7 @@ export async function createWorld(options: Partial<SandboxOptions> = {}) {
       const web = createWeb({ token: SECRETS.botToken, apiUrl: sandbox.apiUrl, log, fetch: counting as never })
       const send = createSend({ web, clock: now, log, fetch: counting })
       const pulse = { read: async (incident: string, proposal: string) => beats.get(`${incident} ${proposal}`) ?? null }
-      const channelId = (name: string) => (name === 'platform' ? PLATFORM : name === 'default' ? DATA : name)
+      const channelId = (name: string) => channels[name] ?? name
       const reconciler = createReconciler({
         journal,
         postbox,
@@ -191,6 +197,7 @@ export async function createWorld(options: Partial<SandboxOptions> = {}) {
         clock: now,
         sleep,
         log,
+        troubles,
       })
       started.push(reconciler)
       return { ...reconciler, send, web }

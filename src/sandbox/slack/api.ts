@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from './clock.ts'
-import { drawFate } from './faults.ts'
+import { drawFate, surprise } from './faults.ts'
 import { auth } from './methods/auth.ts'
 import { chat } from './methods/chat.ts'
 import { conversations } from './methods/conversations.ts'
@@ -99,9 +99,12 @@ export function apiRoutes(app: FastifyInstance, options: ApiOptions): void {
         const here = context()
         const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
         authorise(method, bearer ?? (args.token as string | undefined), here.scopes)
+        const refused = state.faults.refuse[name] ?? state.faults.refuse['*']
+        if (refused) throw new SlackError(refused)
         const wait = state.faults.rateLimit ? rate.take(method.tier, rateKey(name, method.tier, args)) : 0
         if (wait > 0) return end(429, limited, { 'retry-after': String(wait) })
-        const response = { ok: true, ...method.run(args, here) }
+        const answer = { ok: true, ...method.run(args, here) }
+        const response = state.faults.surprises ? (surprise(answer) as Json) : answer
         if (fate.after === 'reset') {
           state.record({ kind: 'call', name, status: 0, error: 'reply lost', args, response })
           return reset()

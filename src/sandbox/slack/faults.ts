@@ -17,9 +17,13 @@ export const Faults = z.object({
   retryAfter: z.int().min(1),
   /** Every answer comes this many milliseconds late. */
   slowMs: z.int().min(0),
+  /** The error that each of these methods answers instead of doing anything; `*` stands for every method. */
+  refuse: z.record(z.string(), z.string()),
+  /** Whether answers have fields that nobody documents, at every depth, and nulls where nothing is known. */
+  surprises: z.boolean(),
   /** Whether Slack's own rate limits are enforced. */
   rateLimit: z.boolean(),
-  /** Method names that the faults apply to; all if empty. `rateLimit` always applies to all. */
+  /** Method names that the faults apply to; all if empty. `rateLimit`, `refuse` and `surprises` do not look at it. */
   methods: z.array(z.string()),
 })
 export type Faults = z.infer<typeof Faults>
@@ -34,6 +38,8 @@ export const NO_FAULTS: Faults = {
   rateLimited: 0,
   retryAfter: 1,
   slowMs: 0,
+  refuse: {},
+  surprises: false,
   rateLimit: true,
   methods: [],
 }
@@ -64,4 +70,12 @@ export function drawFate(faults: Faults, method: string, random: () => number): 
     return { before: null, after: '500' }
   }
   return fate
+}
+
+/** An answer with fields that nobody knows, and with nulls, as Slack adds them without a word. */
+export function surprise(answer: unknown): unknown {
+  if (Array.isArray(answer)) return answer.map(surprise)
+  if (typeof answer !== 'object' || answer === null) return answer
+  const known = Object.entries(answer).map(([key, value]) => [key, surprise(value)])
+  return { ...Object.fromEntries(known), x_new_field: { of: ['somebody'] }, x_nothing: null }
 }

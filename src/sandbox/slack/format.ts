@@ -92,9 +92,20 @@ export function formatUser(user: User, { workspace }: State): Json {
     is_ultra_restricted: user.is_ultra_restricted,
     ...(user.is_stranger && { is_stranger: true }),
   }
+  const { organisation } = workspace
+  const account = (organisation || user.teams) && {
+    enterprise_user: {
+      id,
+      enterprise_id: organisation?.id ?? 'E0000ORG',
+      enterprise_name: 'Organisation',
+      teams: user.teams ?? [team_id],
+    },
+  }
   return {
     id,
-    team_id,
+    // An organisation's account may have no team of its own.
+    ...(user.teams ? {} : { team_id }),
+    ...account,
     name,
     deleted,
     color: '9f69e7',

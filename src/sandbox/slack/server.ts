@@ -14,7 +14,7 @@ import { createResponseUrls } from './response-url.ts'
 import { createSocketHub } from './socket.ts'
 import { createState } from './state.ts'
 import { type Panel, type People, type Snapshot, snapshot, uiRoutes } from './ui.ts'
-import { defaultWorkspace, type User, type Workspace } from './workspace.ts'
+import { type Channel, defaultWorkspace, type User, type Workspace } from './workspace.ts'
 
 /** How a sandbox is made. Without `requestUrl` the bot is reached through Socket Mode. */
 export interface SandboxOptions {
@@ -165,6 +165,22 @@ export async function createSandboxSlack(options: SandboxOptions) {
       const group = state.workspace.usergroups.find((one) => one.id === id)
       if (!group) throw new Error(`no user group ${id} in this workspace`)
       group.users = users
+      state.changed()
+    },
+    /** A user group that somebody deleted, switched off, or switched on again. */
+    dropUsergroup(id: string): void {
+      state.workspace.usergroups = state.workspace.usergroups.filter((one) => one.id !== id)
+      state.changed()
+    },
+    disableUsergroup(id: string, disabled = true): void {
+      for (const group of state.workspace.usergroups) if (group.id === id) group.disabled = disabled
+      state.changed()
+    },
+    /** Archives a channel, takes the bot out of it, and the like. */
+    setChannel(id: string, change: Partial<Omit<Channel, 'id'>>): void {
+      const channel = state.channel(id)
+      if (!channel) throw new Error(`no channel ${id} in this workspace`)
+      Object.assign(channel, change)
       state.changed()
     },
     /** Resolves with the state as soon as `predicate` holds; rejects after `timeoutMs`, with the last state. */

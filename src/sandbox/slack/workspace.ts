@@ -12,6 +12,8 @@ export interface User {
   is_restricted: boolean
   is_ultra_restricted: boolean
   is_stranger: boolean
+  /** Of an organisation's account: the workspaces that it is in. */
+  teams?: string[]
 }
 
 /** A channel; `members` are user ids, the bot's among them where it may post. */
@@ -30,11 +32,15 @@ export interface Usergroup {
   handle: string
   name: string
   users: string[]
+  /** Switched off by somebody; its members stay on record. */
+  disabled?: boolean
 }
 
 /** Everything that exists before the first message. */
 export interface Workspace {
   team: { id: string; name: string; domain: string }
+  /** The organisation that the app is installed for, if it is not for one workspace alone. */
+  organisation?: { id: string }
   bot: { id: string; user_id: string; app_id: string; name: string }
   users: User[]
   channels: Channel[]

@@ -10,10 +10,12 @@ export const auth: Record<string, Method> = {
       url: `https://${workspace.team.domain}.slack.com/`,
       team: workspace.team.name,
       user: workspace.bot.name,
-      team_id: workspace.team.id,
+      // What Slack gives as the team of an organisation's installation is not documented.
+      team_id: workspace.organisation?.id ?? workspace.team.id,
       user_id: workspace.bot.user_id,
       bot_id: workspace.bot.id,
-      is_enterprise_install: false,
+      ...(workspace.organisation && { enterprise_id: workspace.organisation.id }),
+      is_enterprise_install: workspace.organisation !== undefined,
     }),
   }),
   'api.test': method({
