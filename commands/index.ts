@@ -26,9 +26,11 @@ import { cloudformationStack } from './cloudformation/stack.ts'
 import { dynamodb } from './dynamodb/connection.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
+import { emrApplications } from './emr/applications.ts'
 import { cancelSteps } from './emr/cancel-steps.ts'
 import { emrCluster } from './emr/cluster.ts'
 import { emr } from './emr/connection.ts'
+import { killApplication } from './emr/kill-application.ts'
 import { emrResize } from './emr/resize.ts'
 import { emrSteps } from './emr/steps.ts'
 import { githubChecks } from './github/checks.ts'
@@ -164,7 +166,9 @@ export const commands: readonly Command[] = [
   replay,
   emrCluster,
   emrSteps,
+  emrApplications,
   cancelSteps,
+  killApplication,
   emrResize,
   cloudformationStack,
   rollBack,

@@ -1,8 +1,8 @@
-import type { Cluster, EMRClient, InstanceGroup, StepSummary } from '@aws-sdk/client-emr'
+import type { Cluster, EMRClient, StepSummary } from '@aws-sdk/client-emr'
 import {
   DescribeClusterCommand,
   InvalidRequestException,
-  ListInstanceGroupsCommand,
+  ListStepsCommand,
   paginateListSteps,
 } from '@aws-sdk/client-emr'
 import { z } from 'zod'
@@ -55,18 +55,23 @@ export async function listSteps(
   return steps.sort((a, b) => createdOf(a).localeCompare(createdOf(b)) || (a.Id ?? '').localeCompare(b.Id ?? ''))
 }
 
-/** Every instance group of the cluster, by id. */
-export async function listGroups(client: EMRClient, id: string, signal: AbortSignal): Promise<InstanceGroup[]> {
-  const groups: InstanceGroup[] = []
-  let marker: string | undefined
-  do {
-    const page = await client.send(new ListInstanceGroupsCommand({ ClusterId: id, Marker: marker }), {
-      abortSignal: signal,
-    })
-    groups.push(...(page.InstanceGroups ?? []))
-    marker = page.Marker
-  } while (marker)
-  return groups.sort((a, b) => (a.Id ?? '').localeCompare(b.Id ?? ''))
+/** ListSteps takes at most ten ids: API reference, StepIds. */
+const IDS_AT_ONCE = 10
+
+/** The states of these steps, in their order; `gone` for one that EMR does not list. */
+export async function statesOf(
+  client: EMRClient,
+  id: string,
+  steps: readonly string[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  const states = new Map<string, string>()
+  for (let from = 0; from < steps.length; from += IDS_AT_ONCE) {
+    const StepIds = steps.slice(from, from + IDS_AT_ONCE)
+    const { Steps = [] } = await client.send(new ListStepsCommand({ ClusterId: id, StepIds }), { abortSignal: signal })
+    for (const step of Steps) states.set(step.Id ?? '', stateOf(step))
+  }
+  return steps.map((step) => states.get(step) ?? 'gone')
 }
 
 export const stateOf = (thing: Readonly<{ Status?: { State?: string | undefined } | undefined }>): string =>

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { digest } from '../../src/domain/plan.ts'
 import { rest as pause, waiting } from '../settle.ts'
 import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
+import { identityOf } from './identity.ts'
 import { commentOf, lastLines, perform, probeCommand } from './send.ts'
 import { InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt, steadiness, type UnitState } from './unit-state.ts'
@@ -123,13 +123,6 @@ export const restartUnits = defineChange({
 })
 
 const restartLine = (units: readonly string[]) => `systemctl restart -- ${units.map(quote).join(' ')}`
-
-/** What the probe finds a change's commands by. The same whenever the plan is made again. */
-export function identityOf(of: object, ctx: ReadContext): { token: string; since: string } {
-  const token = digest({ ...of, incident: ctx.origin.incident, at: ctx.requestedAt.toISOString() }).slice(7, 31)
-  // A minute for clocks that do not agree.
-  return { token, since: new Date(ctx.requestedAt.getTime() - 60_000).toISOString() }
-}
 
 /** Restarts the units of one machine if they are as they were shown. What systemd said is looked at in the next step. */
 async function restartOn(data: Data, one: One, ctx: RunContext): Promise<string> {

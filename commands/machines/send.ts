@@ -11,7 +11,10 @@ import { type Finding, Refused, Unanswered } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest, settled } from '../settle.ts'
-import type { Clients, Settings } from './connection.ts'
+
+/** How to reach machines by Systems Manager: a change is sent once. */
+export type Clients = Readonly<{ reads: SSMClient; writes: SSMClient }>
+type Settings = Readonly<{ pollSeconds: number; commandSeconds: number }>
 
 /** What a script left on one machine. `out` and `err` are untrusted. Systems Manager keeps 24,000 characters of `out`. */
 export type Result = Readonly<{ status: string; code: number; out: string; err: string }>

@@ -60,6 +60,11 @@ export const EXECUTORS: Lines = {
   'rds.cancel-export': ['rds', { name: 'nightly' }, / CancelExportTask /],
   'rds.resize-instance': ['rds', { instance: 'db1', class: 'db.r6g.large' }, / ModifyDBInstance /],
   'emr.cancel-steps': ['emr', { cluster: 'j-1', steps: 's-1' }, / CancelSteps /],
+  'emr.kill-application': [
+    'emr',
+    { cluster: 'j-1', application: 'application_1700000000000_0007' },
+    / SendCommand .*yarn application -kill /,
+  ],
   'emr.resize': ['emr', { cluster: 'j-1', group: 'ig-2', instances: 5 }, / ModifyInstanceGroups /],
   'machines.restart-units': [
     'machines',

@@ -20,6 +20,8 @@ function output(call: Call): string {
     const lines = pins.map(([name, version]) => `${name}\t${isChanged ? version : '0'}`)
     return gzipSync(lines.join('\n')).toString('base64')
   }
+  const [, application] = /application -status '(\w+)'/.exec(script) ?? []
+  if (application) return `\tApplication-Id : ${application}\n\tState : ${isChanged ? 'KILLED' : 'RUNNING'}\n`
   return script.includes('sha256sum') && comment === 'keyturn looks' ? `${'0'.repeat(64)}\n2 20 ${AT}\na\nb` : ''
 }
 
@@ -40,7 +42,7 @@ const snapshot = ({ params: { source } }: Call) => ({
   ...{ DBSnapshotArn: source, DBClusterSnapshotArn: source, DBClusterArn: source },
 })
 const running = { Status: { State: 'RUNNING' } }
-const pending = (Id: unknown) => ({ Id, Name: 'step', Status: { State: 'PENDING' } })
+const stepOf = (Id: unknown, State: string) => ({ Id, Name: 'step', Status: { State } })
 
 /** What each action gives, in JSON or as the elements of XML. Whatever is not here takes anything and gives nothing. */
 const ACTIONS: Readonly<Record<string, (input: Fields, call: Call) => object>> = {
@@ -70,8 +72,11 @@ const ACTIONS: Readonly<Record<string, (input: Fields, call: Call) => object>> =
   }),
 
   DescribeCluster: ({ ClusterId }) => ({ Cluster: { Id: ClusterId, Name: 'parsers', ...running } }),
-  ListSteps: (_, { params }) => ({ Steps: namesIn(params.steps).map(pending) }),
-  DescribeStep: ({ StepId }) => ({ Step: pending(StepId) }),
+  ListSteps(_, call) {
+    const state = last(call, 'CancelSteps') ? 'CANCELLED' : 'PENDING'
+    return { Steps: namesIn(call.params.steps).map((id) => stepOf(id, state)) }
+  },
+  ListInstances: () => ({ Instances: [{ Ec2InstanceId: MACHINES[0] }] }),
   ListInstanceGroups: (_, { params }) => ({
     InstanceGroups: [{ Id: params.group, InstanceGroupType: 'TASK', RequestedInstanceCount: 1, ...running }],
   }),
@@ -125,7 +130,9 @@ export const rds: Peer = {
     resize: { instances: ['db1'], classes: ['db.r6g.large'] },
   }),
 }
-export const emr: Peer = { settings: ({ origin }) => ({ ...awsAt(origin), clusters: ['parsers'] }) }
+export const emr: Peer = {
+  settings: ({ origin }) => ({ ...awsAt(origin), clusters: ['parsers'], primaryNode: true, pollSeconds: 0.001 }),
+}
 export const machines: Peer = {
   settings: ({ origin }) => ({
     ...awsAt(origin),

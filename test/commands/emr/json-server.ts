@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { watchAws } from '../../harness/aws-watch.ts'
+import { MISCHIEF, watchAws } from '../../harness/aws-watch.ts'
 
 export type Json = Record<string, unknown>
 
@@ -24,8 +24,10 @@ export async function startJson(
 ) {
   const calls: { action: string; input: Json }[] = []
   let lost: string | null = null
+  let odd = false
   const refused: { action: string; fault: Fault; left: number }[] = []
   const server = createServer(async (request, reply) => {
+    if (odd) reply.setHeader(MISCHIEF, 'yes')
     let body = ''
     for await (const chunk of request) body += chunk
     const send = (status: number, value: unknown) =>
@@ -65,6 +67,10 @@ export async function startJson(
     /** The next request of this action is done, and its reply never comes. */
     lose(action: string) {
       lost = action
+    },
+    /** From now on answers hold what the model does not have, such as a state that is new. */
+    surprise() {
+      odd = true
     },
     /** The next requests of this action are answered with this error; too many requests if none is named. */
     refuse(action: string, times: number, fault = new Fault('ThrottlingException', 'Rate exceeded')) {

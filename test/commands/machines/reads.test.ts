@@ -50,6 +50,7 @@ describe('what machines show', () => {
     )
     m.fleet.state.before = () => {
       m.fleet.state.hold = true
+      m.fleet.surprise()
       m.fleet.commands[0]!.invocations[0]!.status = 'Hibernating'
     }
     await expect(read(machinesUnits)).rejects.toThrow(/on i-0a000001: unknown: Hibernating/)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { watchAws } from '../../harness/aws-watch.ts'
+import { MISCHIEF, watchAws } from '../../harness/aws-watch.ts'
 import { type Instance, instanceActions } from './instances.ts'
 import { element, escapeXml, Fault } from './wire.ts'
 
@@ -45,6 +45,7 @@ export async function startRds(role: string) {
   const calls: URLSearchParams[] = []
   let before: ((form: URLSearchParams) => void) | undefined
   let lose: string | null = null
+  let odd = false
   const refused: { action: string; fault: Fault; left: number }[] = []
 
   const need = (form: URLSearchParams, name: string): string => {
@@ -169,6 +170,7 @@ export async function startRds(role: string) {
   }
 
   const server = createServer(async (request, reply) => {
+    if (odd) reply.setHeader(MISCHIEF, 'yes')
     let body = ''
     for await (const chunk of request) body += chunk
     const form = new URLSearchParams(body)
@@ -224,12 +226,17 @@ export async function startRds(role: string) {
     loseNextReply(action = 'StartExportTask') {
       lose = action
     },
+    /** From now on, until the reset, answers hold what the model does not have, such as a state that is new. */
+    surprise() {
+      odd = true
+    },
     /** The next requests of this action are answered with this error; too many requests if none is named. */
     refuse(action: string, times: number, fault = new Fault('Throttling', 'Rate exceeded')) {
       refused.push({ action, fault, left: times })
     },
     reset() {
       refused.length = 0
+      odd = false
       tasks.length = 0
       sources.length = 0
       instances.length = 0
