@@ -45,6 +45,12 @@ export const facts = defineFacts({
       source: model('GetManagedScalingPolicyOutput, ComputeLimits'),
       read,
     },
+    {
+      says: 'yarn application -list prints padded columns between tabs, and -status says of an unknown one that it does not exist in RM or Timeline Server.',
+      source:
+        'https://github.com/apache/hadoop/blob/013951781169192bc6b5ccc6444ddd220c76b38e/hadoop-yarn-project/hadoop-yarn/hadoop-yarn-client/src/main/java/org/apache/hadoop/yarn/client/cli/ApplicationCLI.java',
+      read,
+    },
   ],
   unchecked: [
     {
@@ -54,10 +60,6 @@ export const facts = defineFacts({
     {
       says: 'ModifyInstanceFleet takes a target that is not given for 0.',
       why: 'The model says it of making a fleet only; the command gives both, so that it does not matter.',
-    },
-    {
-      says: 'How yarn application -list and -status are laid out.',
-      why: 'Written from the columns that Hadoop 3 prints; no Hadoop could be run.',
     },
     {
       says: 'How many looks it takes until a cancelled step has ended.',
