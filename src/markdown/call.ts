@@ -2,15 +2,47 @@ import type { z } from 'zod'
 import type { Command } from '../domain/command.ts'
 import { type Call, type Field, fieldsOf, slots } from '../domain/playbook.ts'
 import { type Place, quote, type Report } from './fault.ts'
+import { misspelt } from './misspelt.ts'
 import { instead } from './nearest.ts'
 import type { Entry, Tree } from './yaml.ts'
 
 type Json = z.core.util.JSONType
 
-/** Whether a string holds `${…}` that is no slot of a label or annotation. */
-function hasExpression(text: string): boolean {
-  const rest = slots(text).reduce((left, s) => left.replace(`\${${s.from}.${s.name}}`, ' '), text)
-  return rest.includes('${')
+/** What the front matter says of an alert's labels: names that it must have or may have, and those that it has not. */
+export type AlertLabels = Readonly<{ known: readonly string[]; absent: readonly string[] }>
+
+/** Other ways to write a slot, of shells, Go's templates and Prometheus' own; and a name that stands alone. */
+const SLOTLIKE =
+  /\$\{|\{\{[^}]*(labels?|annotations?)\b|\$\(?(labels?|annotations?)\b|[{(<]\s*\$?(labels?|annotations?)[.[]|^\s*(labels|annotations)(\.[\w.-]+|\[.*\])\s*$/i
+
+/** What is left of a string without its slots, if that looks like one that is none. */
+function wrongSlot(text: string): string | null {
+  const rest = slots(text).reduce((left, s) => left.replace(s.text, ' '), text)
+  return SLOTLIKE.test(rest) ? rest : null
+}
+
+/** How to write what was likely meant. */
+function slotRemedy(rest: string): string {
+  const [, from, name] = /(labels?|annotations?)\s*(?:\.|\[["'\s]*)\s*([^\s"'\]})|]+)/i.exec(rest) ?? []
+  const kind = from?.toLowerCase().startsWith('l') ? 'labels' : 'annotations'
+  const meant = name && (/^[A-Za-z_][\w.-]*$/.test(name) ? `\${${kind}.${name}}` : `\${${kind}["${name}"]}`)
+  return `${meant ? `Write ${meant} if that was meant: only` : 'Only'} \${labels.name}, \${labels["any/name"]} and the same of annotations can be filled in; there is no expression language`
+}
+
+/** Reports the slots of a parameter that no alert of this playbook can fill, or hardly: their names are misspelt. */
+function checkNames(strings: readonly string[], { known, absent }: AlertLabels, at: Place, report: Report): void {
+  for (const { from, name, text } of strings.flatMap((s) => slots(s))) {
+    if (from !== 'labels') continue
+    const meant = misspelt(name, known)
+    if (absent.includes(name))
+      report(at, `nothing can fill ${quote(text)}: "match" says that the label is not there`, 'Correct one of the two')
+    else if (meant !== null)
+      report(
+        at,
+        `${quote(text)} names another label than ${quote(meant)} of "match" and "group_by"`,
+        `Write ${quote(meant)} if that was meant, or name ${quote(name)} there too`,
+      )
+  }
 }
 
 /**
@@ -18,7 +50,13 @@ function hasExpression(text: string): boolean {
  * key; one with a slot when it is filled. A required parameter may be missing only if a form can ask for it. The
  * command's schema says by `.meta({ from })` which parameter only a `person` may fill, and which only the `playbook`.
  */
-export function readCall(command: Command, entries: readonly Entry[], at: Place, report: Report): Call {
+export function readCall(
+  command: Command,
+  entries: readonly Entry[],
+  at: Place,
+  report: Report,
+  labels: AlertLabels | null = null,
+): Call {
   let faults = 0
   const fault: Report = (...args) => {
     faults++
@@ -42,6 +80,7 @@ export function readCall(command: Command, entries: readonly Entry[], at: Place,
     if (from === 'person') fault(keyAt, `the parameter ${quote(key)} is for a person to type`, 'Take the line out')
     if (from === 'playbook' && strings.some((s) => slots(s).length > 0))
       fault(keyAt, `the parameter ${quote(key)} takes nothing from an alert`, 'Write it out')
+    if (labels) checkNames(strings, labels, keyAt, fault)
     if (strings.some((s) => slots(s).length > 0)) open = true
     else checkStatic(command, field, json, keyAt, fault)
   }
@@ -74,9 +113,13 @@ function jsonOf(field: Field, at: Place, value: Tree, report: Report): Json | un
   for (const leaf of leaves) {
     if (leaf.kind === 'scalar' && leaf.value !== null) {
       items.push(leaf.value)
-      if (typeof leaf.value !== 'string' || !hasExpression(leaf.value)) continue
-      const remedy = `Only \${labels.name} and \${annotations.name} can be filled in; there is no expression language`
-      report(value.kind === 'list' ? leaf.at : at, `${quote(leaf.value)} holds an expression`, remedy)
+      const wrong = typeof leaf.value === 'string' ? wrongSlot(leaf.value) : null
+      if (wrong === null) continue
+      report(
+        value.kind === 'list' ? leaf.at : at,
+        `${quote(String(leaf.value))} holds an expression`,
+        slotRemedy(wrong),
+      )
     } else if (leaf.kind === 'scalar')
       report(at, `the parameter ${quote(field.name)} has no value`, 'Give it one, or take the line out')
     else if (leaf.kind !== 'faulty')

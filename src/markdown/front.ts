@@ -1,5 +1,7 @@
 import type { Matcher, Playbook } from '../domain/playbook.ts'
+import type { AlertLabels } from './call.ts'
 import { type Place, quote, type Report } from './fault.ts'
+import { misspelt } from './misspelt.ts'
 import { instead } from './nearest.ts'
 import { whyNot } from './regex.ts'
 import type { Entry, Tree } from './yaml.ts'
@@ -14,7 +16,22 @@ export type Front = Pick<
 
 const REQUIRED = ['title', 'match', 'group_by', 'owner', 'approvers']
 const KEYS = [...REQUIRED, 'severity', 'channel', 'hand_over']
-const LABEL = /^[A-Za-z_][A-Za-z0-9_.-]*$/
+/**
+ * Why this is no name of a label, or null: it may be any text (https://prometheus.io/docs/concepts/data_model). `<<` is a merge
+ * key, which is not what it seems.
+ */
+const notALabel = (name: string): string | null =>
+  name.length <= LIMITS_NAME &&
+  /^[^\p{Cc}]+$/u.test(name) &&
+  name.isWellFormed() &&
+  name.trim() === name &&
+  name !== '<<'
+    ? null
+    : `${quote(name)} is not the name of a label`
+/** Longer names are cut when an alert comes. */
+const LIMITS_NAME = 256
+const LABEL_REMEDY =
+  'Write the name as the alert has it, in quotes if it holds more than letters, digits, "_", "." and "-"'
 /** Slack's `header` and `card` blocks take a title of 150 characters: https://docs.slack.dev/reference/block-kit/blocks */
 export const LONGEST_TITLE = 150
 
@@ -76,8 +93,17 @@ export function readFront(entries: readonly Entry[], names: Names, report: Repor
   const title = text('title')
   const match = readMatch(by.get('match'), report)
   const groupBy = texts('group_by', (name, at) => {
-    if (!LABEL.test(name))
-      report(at, `${quote(name)} is not the name of a label`, 'Use letters, digits, "_", "." and "-"')
+    const no = notALabel(name)
+    const meant = misspelt(name, Object.keys(match))
+    if (no) report(at, no, LABEL_REMEDY)
+    else if (meant !== null)
+      report(
+        at,
+        `"group_by" has ${quote(name)}, and "match" has ${quote(meant)}`,
+        `Write ${quote(meant)} if that was meant`,
+      )
+    else if (absentOf(match).includes(name))
+      report(at, `"group_by" has ${quote(name)}, and "match" says that it is not there`, 'Take it out of one of them')
   })
   const owner = text('owner')
   const approvers = texts('approvers', (name, at) => {
@@ -109,6 +135,15 @@ export function readFront(entries: readonly Entry[], names: Names, report: Repor
   return { title, match, groupBy, owner, approvers, severity, channel, ...(handOver && { handOver }), matchLine }
 }
 
+const absentOf = (match: Front['match']): string[] =>
+  Object.entries(match).flatMap(([name, m]) => (m.kind === 'equals' && m.value === '' ? [name] : []))
+
+/** What the front matter says of the labels that fill slots. */
+export const labelsOf = ({ match, groupBy }: Pick<Front, 'match' | 'groupBy'>): AlertLabels => ({
+  known: [...Object.keys(match), ...groupBy, 'alertname', 'severity'],
+  absent: absentOf(match),
+})
+
 function readMatch(entry: Entry | undefined, report: Report): Record<string, Matcher> {
   if (!entry || entry.value.kind === 'faulty') return {}
   if (entry.value.kind !== 'map' || entry.value.entries.length === 0) {
@@ -118,8 +153,8 @@ function readMatch(entry: Entry | undefined, report: Report): Record<string, Mat
   // A label may be called `__proto__`: an own property here, not a prototype.
   return Object.fromEntries(
     entry.value.entries.flatMap(({ key, at, value }): [string, Matcher][] => {
-      if (!LABEL.test(key))
-        report(at, `${quote(key)} is not the name of a label`, 'Use letters, digits, "_", "." and "-"')
+      const no = notALabel(key)
+      if (no) report(at, no, LABEL_REMEDY)
       const matcher = readMatcher(key, value, report)
       return matcher ? [[key, matcher]] : []
     }),
@@ -130,10 +165,13 @@ function readMatcher(label: string, value: Tree, report: Report): Matcher | null
   if (value.kind === 'faulty') return null
   if (value.kind === 'scalar' && value.value === true) return { kind: 'present' }
   if (value.kind !== 'scalar' || typeof value.value !== 'string') {
-    const remedy = 'Write text (numbers and false in quotes), "/a regex/", or true for "is present"'
+    const remedy =
+      'Write text (numbers and false in quotes), "/a regex/", true for "is there", or "" for "is not there"'
     report(value.at, `the matcher of ${quote(label)} is neither text nor true`, remedy)
     return null
   }
+  if (/\$\{|\{\{/.test(value.value))
+    report(value.at, `the matcher of ${quote(label)} holds a slot, which nothing fills`, 'Write what the label must be')
   const pattern = /^\/(.*)\/$/s.exec(value.value)?.[1]
   if (pattern === undefined) return { kind: 'equals', value: value.value }
   const why = pattern === '' ? 'it is empty' : whyNot(pattern)

@@ -2,9 +2,10 @@ import type { Command } from '../domain/command.ts'
 import { digest } from '../domain/plan.ts'
 import { type Call, type Playbook, RUNGS, type Step } from '../domain/playbook.ts'
 import { type Fence, readBody, type Section } from './body.ts'
-import { readCall } from './call.ts'
+import { type AlertLabels, readCall } from './call.ts'
 import { type Fault, type Place, quote, type Report, sortFaults } from './fault.ts'
-import { LONGEST_TITLE, type Names, readFront } from './front.ts'
+import { LONGEST_TITLE, labelsOf, type Names, readFront } from './front.ts'
+import { checkLookalikes, isCall } from './lookalike.ts'
 import { instead } from './nearest.ts'
 import { readMapping } from './yaml.ts'
 
@@ -62,12 +63,15 @@ function parse(path: string, text: string, known: Known, report: Report) {
 
   // The front matter's lines stay as empty ones, so that lines of the body count from the file's beginning.
   const body = lines.map((line, i) => (end > 0 && i <= end ? '' : line))
-  const [intro, ...sections] = readBody(body.join('\n'))
+  const read = readBody(body.join('\n'))
+  const [intro, ...sections] = read.sections
+  checkLookalikes(read, body, known.commands, report)
+  const labels = front && labelsOf(front)
   for (const fence of intro!.fences) {
-    checkFence(fence, known, report)
+    checkFence(fence, report)
     if (isCall(fence)) report(fence, 'the call stands before the first step', 'Put a "## " heading above it')
   }
-  const steps = sections.map((section) => stepOf(section, body, known, report))
+  const steps = sections.map((section) => stepOf(section, body, known, labels, report))
   if (steps.length === 0)
     report(
       { line: lines.length - (lines.length > 1 && lines.at(-1) === '' ? 1 : 0) },
@@ -103,34 +107,42 @@ function frontEnd(lines: readonly string[], report: Report): number | null {
   return null
 }
 
-const isCall = (fence: Fence): boolean => /^ya?ml$/i.test(fence.lang) && fence.meta !== ''
-
 /** Whether the closing fence was forgotten, so that headings or other fences became part of a call. */
 const runsOn = (fence: Fence): boolean => isCall(fence) && /^\s*(##\s|`{3}|~{3})/m.test(fence.text)
 
-function checkFence(fence: Fence, known: Known, report: Report): void {
+function checkFence(fence: Fence, report: Report): void {
   if (!fence.closed || runsOn(fence))
     report(fence, 'the fenced block does not end', 'Close it with the same fence on a line of its own')
-  if (known.commands.some((c) => c.id === fence.lang))
-    report(fence, `the block ${quote(fence.lang)} is not a call`, `Write "yaml ${fence.lang}" after the fence`)
 }
 
-function stepOf(section: Section, body: readonly string[], known: Known, report: Report): Step {
+function stepOf(
+  section: Section,
+  body: readonly string[],
+  known: Known,
+  labels: AlertLabels | null,
+  report: Report,
+): Step {
   const title = section.title!
   const at = { line: section.line }
   if (title.length > LONGEST_TITLE)
     report(at, `the heading is longer than ${LONGEST_TITLE} characters`, 'Shorten it and write the rest below')
   const id = slug(title)
   if (id === '') report(at, 'the heading has no letter and no digit', 'Say what the step does')
-  for (const fence of section.fences) checkFence(fence, known, report)
+  for (const fence of section.fences) checkFence(fence, report)
   const [first, ...more] = section.fences.filter(isCall)
   for (const fence of more)
     report(fence, `the step has a second call, the first is in line ${first!.line}`, 'Make it a step of its own')
-  const calls = [first, ...more].map((fence) => fence && callOf(fence, body, known, report))
+  const calls = [first, ...more].map((fence) => fence && callOf(fence, body, known, labels, report))
   return { id, title, line: section.line, prose: proseOf(section, body, first ? [first] : []), call: calls[0] ?? null }
 }
 
-function callOf(fence: Fence, body: readonly string[], known: Known, report: Report): Call | null {
+function callOf(
+  fence: Fence,
+  body: readonly string[],
+  known: Known,
+  labels: AlertLabels | null,
+  report: Report,
+): Call | null {
   const ids = known.commands.map((c) => c.id)
   const [name = '', ...words] = fence.meta.trim().split(/\s+/)
   if (fence.lang !== 'yaml') report(fence, `the call is marked ${quote(fence.lang)}`, 'Write "yaml" in small letters')
@@ -143,7 +155,7 @@ function callOf(fence: Fence, body: readonly string[], known: Known, report: Rep
     return { line: Math.min(fence.line + line, fence.end), column: indent + column }
   }
   const entries = runsOn(fence) ? null : readMapping(fence.text, place, report)
-  const call = command && entries ? readCall(command, entries, { line: fence.line }, report) : null
+  const call = command && entries ? readCall(command, entries, { line: fence.line }, report, labels) : null
   const rung = RUNGS.find((word) => word === words[0])
   if (words.length > (rung ? 1 : 0))
     report(

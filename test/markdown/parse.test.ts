@@ -134,7 +134,7 @@ const TABLE: [name: string, from: string | RegExp, to: string, line: number, wha
   ['a matcher that is false', 'group: true', 'group: false', 3, 'the matcher of "group" is neither text nor true'],
   ['a broken pattern', '/orders\\..+/', '/orders(/', 3, 'the pattern of "topic" does not compile: missing closing )'],
   ['a look-ahead', '/orders\\..+/', '/(?=a)/', 3, 'the pattern of "topic" does not compile: invalid or unsupported'],
-  ['a label that cannot be', 'group: true', '"a b": true', 3, '"a b" is not the name of a label'],
+  ['a label that cannot be', 'group: true', '"a\\tb": true', 3, '"a\\tb" is not the name of a label'],
   ['a merge key', 'group: true', '"<<": true', 3, '"<<" is not the name of a label'],
   ['group_by that is no list', /group_by: .*/, 'group_by: topic', 4, '"group_by" is not a list'],
   ['an approver without @', '"@data-oncall"', 'data-oncall', 6, 'the approver "data-oncall" is not a name with "@"'],
