@@ -120,6 +120,16 @@ export async function tlsOf(tls: Tls, secret: Secret): Promise<boolean | Connect
   }
 }
 
+/** The identity provider gives no token. `passing`: it may a little later. */
+export class NoToken extends Error {
+  override name = 'NoToken'
+  readonly passing: boolean
+  constructor(message: string, passing: boolean, cause?: unknown) {
+    super(message, { cause })
+    this.passing = passing
+  }
+}
+
 /** A token is bought anew when less of its life than this is left. */
 const SPARE_MS = 60_000
 const ANSWER_MS = 10_000
@@ -179,16 +189,18 @@ function bearer(
     const answer = await globalThis
       .fetch(tokenUrl!, { method: 'POST', body, headers, redirect: 'error', signal })
       .catch((cause: unknown) => {
-        throw new Error(`kafka: ${host} gives no token: it was not reached`, { cause })
+        throw new NoToken(`${host} gives no token: it was not reached.`, true, cause)
       })
     if (!answer.ok) {
       await answer.body?.cancel()
-      throw new Error(
-        `kafka: ${host} gives no token (HTTP ${answer.status}): ${answer.status < 500 ? 'look at clientId and the secret that clientSecretFrom names' : 'it fails itself'}`,
+      const passing = answer.status >= 500 || answer.status === 429
+      throw new NoToken(
+        `${host} gives no token (HTTP ${answer.status})${passing ? '.' : ': look at clientId, and at the secret that clientSecretFrom names.'}`,
+        passing,
       )
     }
     const parsed = Answer.safeParse(await answer.json().catch(() => null))
-    if (!parsed.success) throw new Error(`kafka: the answer of ${host} holds no access_token`)
+    if (!parsed.success) throw new NoToken(`The answer of ${host} holds no access_token.`, false)
     const { access_token: value, expires_in: seconds } = parsed.data
     return { value, until: seconds === undefined ? 0 : now() + seconds * 1000, ...more }
   }

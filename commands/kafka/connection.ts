@@ -1,9 +1,8 @@
 import { isAbsolute } from 'node:path'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { Kafka, logLevel } from 'kafkajs'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
 import { isClear, Sasl, saslOf, Tls, tlsOf } from './auth.ts'
-import { plainly } from './plain.ts'
 import { createWire, type Wire } from './wire/client.ts'
 import { PARTITIONERS } from './wire/partitioners.ts'
 
@@ -55,7 +54,8 @@ export const KafkaSettings = z
   })
 export type KafkaSettings = z.infer<typeof KafkaSettings>
 
-export type KafkaClient = Readonly<{ kafka: Kafka; admin: Admin; wire: Wire }>
+/** Connects when it is first asked for something. */
+export type KafkaClient = Readonly<{ kafka: Kafka; wire: Wire }>
 
 /** One Kafka cluster: the topics that may be looked at, and the groups of them that may be moved. */
 export const kafka = defineConnection<KafkaSettings, KafkaClient>({
@@ -73,10 +73,7 @@ export const kafka = defineConnection<KafkaSettings, KafkaClient>({
       requestTimeout: 30_000,
       retry: { retries: 3 },
     }
-    const client = new Kafka(config)
-    const admin = client.admin()
-    await plainly(() => admin.connect())
-    return { kafka: client, admin, wire: createWire(config) }
+    return { kafka: new Kafka(config), wire: createWire(config) }
   },
-  close: async ({ admin, wire }) => void (await Promise.all([admin.disconnect(), wire.close()])),
+  close: ({ wire }) => wire.close(),
 })

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
+import { NoToken } from './auth.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
 import { chainOf, plainly, wordOf } from './plain.ts'
 
@@ -34,6 +35,8 @@ export function passing(error: unknown, sent = false): string | null {
   const word = wordOf(error)
   if (word !== null) return sent && word === 'KAFKA_STORAGE_ERROR' ? null : (UNTOUCHED[word] ?? null)
   for (const e of chainOf(error)) {
+    // Nothing was sent yet.
+    if (e instanceof NoToken) return e.passing ? 'the identity provider gives no token' : null
     if (
       e.name === 'KafkaJSSASLAuthenticationError' ||
       /certificate|SELF_SIGNED/i.test(`${e.message} ${String(e.code)}`)

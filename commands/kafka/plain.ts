@@ -1,4 +1,5 @@
 import { Refused, Unanswered } from '../../src/domain/command.ts'
+import { NoToken } from './auth.ts'
 import { BadBytes } from './wire/bytes.ts'
 
 /** The chain of an error: kafkajs wraps what a broker said. */
@@ -39,13 +40,13 @@ export function sentenceOf(error: unknown): string | null {
   const word = wordOf(error)
   if (word !== null && Object.hasOwn(SENTENCES, word)) return SENTENCES[word]!
   for (const e of chainOf(error)) {
+    if (e instanceof NoToken) return `Kafka was not asked to log in: ${e.message}`
+    if (e.name === 'NoCredentials') return `Kafka was not asked to log in. ${e.message}`
     if (e instanceof BadBytes) return `What the broker sent cannot be read: ${e.message}.`
     if (e.name === 'KafkaJSSASLAuthenticationError')
       return /mechanism is not supported/.test(e.message)
         ? SENTENCES.UNSUPPORTED_SASL_MECHANISM!
-        : /kafka: .*/.exec(e.message)?.[0]
-          ? `Kafka was not asked to log in: ${/kafka: (.*)/.exec(e.message)![1]}.`
-          : SENTENCES.SASL_AUTHENTICATION_FAILED!
+        : SENTENCES.SASL_AUTHENTICATION_FAILED!
   }
   for (const e of chainOf(error)) {
     const code = String(e.code ?? '')

@@ -86,7 +86,7 @@ function lostIn(
   if (committed > high)
     return `the group stands behind the end of ${place} (${committed} > ${high}): the topic was made anew, or its log was cut. The group reads nothing until its offset is reset`
   if (committed < low)
-    return `the group stands before the beginning of ${place} (${committed} < ${low}): the ${low - committed} offsets between them are deleted, and its auto.offset.reset decides where it goes on`
+    return `the group stands before the beginning of ${place} (${committed} < ${low}): ${low - committed === 1 ? 'the offset between them is' : `the ${low - committed} offsets between them are`} deleted, and its auto.offset.reset decides where it goes on`
   if (epochEnd !== null && epochEnd >= 0 && epochEnd < committed)
     return `the group stands at ${committed} in ${place}, but what it had read ends at ${epochEnd}: the log was cut, or the topic was made anew, and other records stand there now`
   return null
