@@ -37,16 +37,23 @@ export function credentialsOf(
       RoleArn: roleArn,
       RoleSessionName: roleSessionName ?? 'keyturn',
       ...(externalId !== undefined && { ExternalId: externalId }),
-      ...(rights && { Policy: policyOf(rights) }),
+      ...(rights && { Policy: policyOf(rights, roleArn.split(':')[1]) }),
     },
     clientConfig: { region, ...(stsEndpoint && { endpoint: stsEndpoint }), maxAttempts: 1 },
   })
   return () => assumed().catch((error: unknown) => noneFor(error, settings))
 }
 
-/** The policy that cuts a session down to some of the role's rights: what both allow is allowed. */
-export function policyOf(rights: readonly Right[]): string {
-  const Statement = rights.map(({ actions, resources }) => ({ Effect: 'Allow', Action: actions, Resource: resources }))
+/**
+ * The policy that cuts a session down to some of the role's rights: what both allow is allowed. ARNs are written with `aws`; other
+ * partitions (`aws-cn`, `aws-us-gov`) are put in its place.
+ */
+export function policyOf(rights: readonly Right[], partition = 'aws'): string {
+  const Statement = rights.map(({ actions, resources }) => ({
+    Effect: 'Allow',
+    Action: actions,
+    Resource: resources.map((one) => one.replace(/^arn:aws:/, `arn:${partition}:`)),
+  }))
   // It takes the characters up to U+00FF; JSON can write the others with these.
   const text = JSON.stringify({ Version: '2012-10-17', Statement }).replace(
     /[\u007f-\uffff]/g,

@@ -100,7 +100,7 @@ function denied(own: string, asked: Asked, who: string, code: string): string {
     : /session polic/.test(own)
       ? " The session's own policy, which Keyturn cuts to the plan, does not hold it."
       : ''
-  return `AWS does not let ${who} do ${right}${on ? ` on ${on}` : ''} (${code || 'HTTP 403'}).${why} Allow ${right}, or ask who keeps these rights`
+  return `AWS does not let ${who} do ${right}${on ? ` on ${on}` : ''} (${/^(Unknown(Error)?|403|)$/.test(code) ? 'HTTP 403' : code}).${why} Allow it, or ask who keeps these rights`
 }
 
 const found = (text: string, pattern: RegExp): string => {

@@ -9,7 +9,14 @@ const Settings = z.strictObject({
   /** `true` for servers that know buckets as the first part of the path only. */
   forcePathStyle: z.boolean().default(false),
   /** Nothing outside is read or written: `bucket`, or `bucket/prefix` (whole path segments). */
-  buckets: z.array(z.string().min(1)).min(1),
+  buckets: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .refine((entry) => !/--(x-s3|table-s3)(\/|$)/.test(entry), 'directory and table buckets are not supported'),
+    )
+    .min(1),
   /** Where copies of originals and the removed lines go, in the bucket of the object. */
   quarantinePrefix: z
     .string()
@@ -36,14 +43,7 @@ export const s3 = defineConnection<Settings, S3Client>({
   open: (settings, secret, rights) =>
     awsClient(S3Client, settings, secret, 3, {
       rights,
-      config: {
-        forcePathStyle: settings.forcePathStyle,
-        // Other servers than AWS often don't know the newer default checksums.
-        ...(settings.endpoint && {
-          requestChecksumCalculation: 'WHEN_REQUIRED' as const,
-          responseChecksumValidation: 'WHEN_REQUIRED' as const,
-        }),
-      },
+      config: { forcePathStyle: settings.forcePathStyle },
     }),
   close: (client) => client.destroy(),
 })

@@ -9,6 +9,7 @@ import { deleteBatches } from './delete-batches.ts'
 import type { Listed } from './listing.ts'
 import { add, counted, digestOf, listUnder, none, place, sampleOf, sizeOf, timeOf } from './listing.ts'
 import { head } from './objects.ts'
+import { deleting } from './rights.ts'
 
 type Data = Readonly<{
   connection: string
@@ -93,7 +94,7 @@ export const deletePrefix = defineChange({
     }
   },
   async run({ data }, ctx) {
-    const { client, settings } = await ctx.connect(s3, data.connection)
+    const { client, settings } = await ctx.connect(s3, data.connection, deleting(data.bucket, data.prefix))
     const found = deletableIn(settings, data.connection, data)
     const { deleted, left } = await ctx.step('delete', async () => {
       const objects = await listAll(client, found.entry, data.bucket, data.prefix, ctx.signal)

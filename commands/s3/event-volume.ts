@@ -1,12 +1,14 @@
-import { ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3'
+import type { S3Client } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { isAllowed, s3 } from './connection.ts'
-import { listUnder, MOST_KEYS, sizeOf } from './listing.ts'
+import { folderNames, listUnder, MOST_KEYS, sizeOf } from './listing.ts'
 
 const DAY = 24 * 3_600_000
 const BEFORE = 7
+/** So many are shown, and so many are measured at all. */
 const EVENTS = 40
+const MOST_EVENTS = 400
 const MIB = 1024 * 1024
 
 /** Objects and bytes that were there by the same time of the day as now, and bytes of the whole day. */
@@ -42,26 +44,30 @@ export const eventVolume = defineRead({
     const names = event
       ? [event]
       : await eventsOf(client, bucket, days, (day) => check(fill(layout.split('{event}')[0]!, day, '')), ctx.signal)
+    if (names.length > MOST_EVENTS)
+      throw new Refused(`There are ${names.length} events, more than ${MOST_EVENTS}. Name one event.`)
     let keys = 0
-    const measure = async (name: string): Promise<{ name: string; volumes: Volume[] }> => {
-      const volumes: Volume[] = []
-      for (const at of days) {
-        const volume = { day: dayOf(at), objects: 0, bytes: 0, whole: 0 }
-        for await (const object of listUnder(client, bucket, check(fill(layout, at, name)), ctx.signal)) {
-          if (++keys > MOST_KEYS)
-            throw new Refused(`More than ${MOST_KEYS} objects came in these days. Name one event.`)
-          volume.whole += object.size
-          if (object.modified > at) continue
-          volume.objects += 1
-          volume.bytes += object.size
-        }
-        volumes.push(volume)
+    const volumeOf = async (name: string, at: number): Promise<Volume> => {
+      const volume = { day: dayOf(at), objects: 0, bytes: 0, whole: 0 }
+      for await (const object of listUnder(client, bucket, check(fill(layout, at, name)), ctx.signal)) {
+        if (++keys > MOST_KEYS) throw new Refused(`More than ${MOST_KEYS} objects came in these days. Name one event.`)
+        volume.whole += object.size
+        if (object.modified > at) continue
+        volume.objects += 1
+        volume.bytes += object.size
       }
-      return { name, volumes }
+      return volume
     }
-    const found = []
-    for (const name of names.slice(0, EVENTS)) found.push(await measure(name))
-    found.sort((a, b) => b.volumes[BEFORE]!.bytes - a.volumes[BEFORE]!.bytes || (a.name < b.name ? -1 : 1))
+    // Today of all of them first: which are the heaviest is not known before.
+    const today: { name: string; volume: Volume }[] = []
+    for (const name of names) today.push({ name, volume: await volumeOf(name, now) })
+    today.sort((a, b) => b.volume.bytes - a.volume.bytes || (a.name < b.name ? -1 : 1))
+    const found: { name: string; volumes: Volume[] }[] = []
+    for (const { name, volume } of today.slice(0, EVENTS)) {
+      const volumes: Volume[] = []
+      for (const at of days.slice(0, BEFORE)) volumes.push(await volumeOf(name, at))
+      found.push({ name, volumes: [...volumes, volume] })
+    }
     const heaviest = found[0]
     if (!heaviest) return { summary: `There is no event under s3://${settings.events}.`, blocks: [] }
     const by = `${new Date(now).toISOString().slice(11, 16)} UTC`
@@ -90,17 +96,19 @@ export const eventVolume = defineRead({
         ],
       }
     return {
-      summary: `${found.length} events, the heaviest first. ${summary}`,
+      summary: `${names.length} events, the heaviest first. ${summary}`,
       blocks: [
         {
           type: 'table',
           columns: ['Event', `Today by ${by}`, 'Usual by that time', 'Times the usual'],
-          rows: found.map(({ name, volumes }) => [
-            name,
-            sizeOf(volumes[BEFORE]!.bytes),
-            sizeOf(usualOf(volumes)),
-            timesOf(volumes),
-          ]),
+          rows: found
+            .slice(0, EVENTS)
+            .map(({ name, volumes }) => [
+              name,
+              sizeOf(volumes[BEFORE]!.bytes),
+              sizeOf(usualOf(volumes)),
+              timesOf(volumes),
+            ]),
           omitted: Math.max(0, names.length - EVENTS),
         },
       ],
@@ -124,12 +132,8 @@ async function eventsOf(
   signal: AbortSignal,
 ): Promise<string[]> {
   const names = new Set<string>()
-  for (const prefix of new Set(days.map(prefixOf))) {
-    const found = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, Delimiter: '/' }), {
-      abortSignal: signal,
-    })
-    for (const { Prefix = '' } of found.CommonPrefixes ?? []) names.add(Prefix.slice(prefix.length, -1))
-  }
+  for (const prefix of new Set(days.map(prefixOf)))
+    for (const name of await folderNames(client, bucket, prefix, signal)) names.add(name)
   return [...names].sort()
 }
 

@@ -1,23 +1,26 @@
 import type { S3Client } from '@aws-sdk/client-s3'
-import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead, Refused } from '../../src/domain/command.ts'
+import { isPassing, textOf } from '../aws/refusals.ts'
 import { isAllowed, s3 } from './connection.ts'
+import { openLines } from './content.ts'
 import { around, createShape, judge } from './fault.ts'
 import { MAX_LINE_BYTES, NotGzip, readLines } from './lines.ts'
-import { ObjectChanged, open } from './objects.ts'
+import { listUnder } from './listing.ts'
+import { ObjectChanged, Unreadable } from './objects.ts'
 
-const JSON_LINES = /\.(json|jsonl|ndjson)\.gz$/
-/** S3 lists 1,000 keys a page: at most 20,000 keys are looked through for the newest ones. */
-const MAX_PAGES = 20
+/** By name, only to choose: whether one is compressed, its content says. */
+const JSON_LINES = /\.(json|jsonl|ndjson)(\.gz(ip)?)?$/i
+/** S3 lists 1,000 keys a page: so many are looked through for the newest ones. */
+const MAX_KEYS = 20_000
 const MAX_ROWS = 20
 const MAX_TEXTS = 5
 
 type File = Readonly<{ key: string; etag: string; modified: number }>
 type Found = Readonly<{ key: string; line: string; column: string; reason: string; text: string | null }>
 
-/** Reads the newest `.json.gz` files under a prefix as streams and shows which lines are not JSON. */
+/** Reads the newest files of JSON lines under a prefix as streams and shows which lines are not JSON, and what cannot be read. */
 export const findMalformedJson = defineRead({
   id: 's3.find-malformed-json',
   summary: 'Find the lines of .json.gz files that are not JSON',
@@ -40,6 +43,8 @@ export const findMalformedJson = defineRead({
     const bad = new Set<string>()
     const documents: string[][] = []
     const marked: string[] = []
+    /** Key and why. */
+    const unread: [string, string][] = []
     let lines = 0
     let faults = 0
     for (const file of chosen) {
@@ -51,8 +56,8 @@ export const findMalformedJson = defineRead({
         if (found.length < MAX_ROWS) found.push({ key: file.key, line, column, reason, text })
       }
       try {
-        const body = await open(client, { bucket, ...file }, ctx.signal)
-        for await (const batch of readLines(body, ctx.signal)) {
+        const { body, gzip } = await openLines(client, { bucket, ...file }, ctx.signal)
+        for await (const batch of readLines(body, ctx.signal, !gzip)) {
           lines += batch.length
           for (const { number, bytes } of batch) {
             if (bytes) shape.line(bytes, number)
@@ -74,8 +79,11 @@ export const findMalformedJson = defineRead({
           documents.push([folder(file.key), file.key.slice(folder(file.key).length), document])
         }
       } catch (error) {
-        if (!(error instanceof NotGzip || error instanceof ObjectChanged)) throw error
-        report('–', '–', error instanceof NotGzip ? error.message : 'replaced while it was read', null)
+        if (error instanceof NotGzip) report('–', '–', error.message, null)
+        else if (error instanceof ObjectChanged) unread.push([file.key, 'it was replaced while it was read'])
+        else if (error instanceof Unreadable) unread.push([file.key, error.why])
+        else if (ctx.signal.aborted || !isPassing(error)) throw error
+        else unread.push([file.key, textOf(error)])
       }
     }
     const where = `s3://${bucket}/${prefix}`
@@ -101,20 +109,38 @@ export const findMalformedJson = defineRead({
         type: 'text',
         text: `${count(marked.length, 'file')} ${marked.length === 1 ? 'begins' : 'begin'} with a byte order mark (U+FEFF): ${marked.slice(0, MAX_TEXTS).join(', ')}${marked.length > MAX_TEXTS ? ', …' : ''}. The first record is valid but for it: Spark, Hive and Athena pass over it, a JSON.parse of the line does not. Nothing is set aside for it; have the producer leave it out.`,
       })
-    const unread = files.length - chosen.length
-    if (unread > 0 || more)
+    if (unread.length > 0)
+      blocks.push({
+        type: 'table',
+        columns: ['Not readable', 'Why'],
+        rows: unread.slice(0, MAX_ROWS),
+        omitted: Math.max(0, unread.length - MAX_ROWS),
+      })
+    const isPart = files.length > chosen.length || more
+    if (isPart)
       blocks.push({
         type: 'text',
         text: `Read the ${chosen.length} newest of ${files.length} files${more ? `; the listing was cut after ${seen} keys, narrow the prefix` : ''}.`,
       })
-    const summary =
+    const read = chosen.length - unread.length
+    const among = count(chosen.length, 'file')
+    const all = isPart ? `the ${chosen.length} newest of ${more ? 'more than ' : ''}${files.length} files` : among
+    const judged =
       chosen.length === 0
-        ? `No .json.gz file under ${where}.`
-        : faults === 0 && documents.length > 0
-          ? `${count(documents.length, 'file')} of ${chosen.length} under ${where} ${documents.length === 1 ? `is ${documents[0]![2]}` : 'are JSON documents, not JSON lines'}${lines > 0 ? `; every one of ${lines} lines in the others is JSON` : ''}.`
-          : faults === 0
-            ? `Every one of ${lines} lines in ${count(chosen.length, 'file')} under ${where} is JSON.`
-            : `${count(faults, 'fault')} in ${bad.size} of ${count(chosen.length, 'file')} (${lines} lines) under ${where}.${documents.length > 0 ? ` ${count(documents.length, 'file')} ${documents.length === 1 ? 'is a JSON document' : 'are JSON documents'}, not JSON lines.` : ''}`
+        ? `No file of JSON lines under ${where}${more ? ` among the first ${seen} keys` : ''}.`
+        : read === 0
+          ? `None of ${among} under ${where} could be read.`
+          : faults > 0
+            ? `${count(faults, 'fault')} in ${bad.size} of ${among} (${lines} lines) under ${where}.${documents.length > 0 ? ` ${count(documents.length, 'file')} ${documents.length === 1 ? 'is a JSON document' : 'are JSON documents'}, not JSON lines.` : ''}`
+            : documents.length > 0
+              ? `${count(documents.length, 'file')} of ${chosen.length} under ${where} ${documents.length === 1 ? `is ${documents[0]![2]}` : 'are JSON documents, not JSON lines'}${lines > 0 ? `; every one of ${lines} lines in the others is JSON` : ''}.`
+              : unread.length > 0
+                ? `No fault in the ${lines} lines of ${read} of ${among} under ${where}; that is no all-clear.`
+                : `Every one of ${lines} lines in ${all} under ${where} is JSON.`
+    const summary =
+      unread.length > 0
+        ? `${judged} ${count(unread.length, 'file')} could not be read, the first is ${unread[0]![0]}: ${unread[0]![1]}.`
+        : judged
     return { summary, blocks }
   },
 })
@@ -122,25 +148,18 @@ export const findMalformedJson = defineRead({
 async function list(client: S3Client, bucket: string, prefix: string, quarantine: string, signal: AbortSignal) {
   const files: File[] = []
   let seen = 0
-  let token: string | undefined
-  let pages = 0
-  do {
-    const page = await client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token }),
-      {
-        abortSignal: signal,
-      },
-    )
-    for (const { Key, ETag, LastModified } of page.Contents ?? []) {
-      seen += 1
-      if (!Key || !ETag || !JSON_LINES.test(Key) || Key.startsWith(quarantine)) continue
-      files.push({ key: Key, etag: ETag, modified: LastModified?.getTime() ?? 0 })
+  let more = false
+  for await (const { key, etag, modified } of listUnder(client, bucket, prefix, signal)) {
+    if (seen === MAX_KEYS) {
+      more = true
+      break
     }
-    token = page.NextContinuationToken
-    pages += 1
-  } while (token && pages < MAX_PAGES)
+    seen += 1
+    const chosen = JSON_LINES.test(key) || key === prefix
+    if (chosen && etag && !key.startsWith(quarantine)) files.push({ key, etag, modified })
+  }
   files.sort((a, b) => b.modified - a.modified || (a.key < b.key ? -1 : 1))
-  return { files, seen, more: token !== undefined }
+  return { files, seen, more }
 }
 
 /** The part of a key up to and with its last slash: producers keep one event's files in one folder. */

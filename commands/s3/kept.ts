@@ -1,9 +1,10 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { GetObjectCommand } from '@aws-sdk/client-s3'
 import type { Finding } from '../../src/domain/command.ts'
-import { isGzip, readLines } from './lines.ts'
+import { openLines } from './content.ts'
+import { readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
-import { head, open } from './objects.ts'
+import { head } from './objects.ts'
 import { isMadeFrom } from './rewrite.ts'
 import type { BadLine, Survey } from './survey.ts'
 import { sha256, survey } from './survey.ts'
@@ -55,7 +56,8 @@ export async function badLines(
 ): Promise<Buffer> {
   const numbers = new Set(bad.map((line) => line.number))
   const out: Buffer[] = []
-  for await (const batch of readLines(await open(client, ref, signal), signal, !isGzip(ref.key)))
+  const { body, gzip } = await openLines(client, ref, signal)
+  for await (const batch of readLines(body, signal, !gzip))
     for (const { number, bytes } of batch) if (bytes && numbers.has(number)) out.push(bytes, Buffer.from('\n'))
   return Buffer.concat(out)
 }

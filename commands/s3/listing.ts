@@ -20,26 +20,55 @@ export const place = {
     .describe('Folder, ending in /'),
 }
 
-/** Every object under a prefix in the order of its key (UTF-8), page by page. */
+/** A key as it was listed: encoded, where the server did what it was asked for. XML has no place for some characters. */
+const keyOf = (text: string, encoding: string | undefined): string =>
+  encoding === 'url' ? decodeURIComponent(text.replaceAll('+', ' ')) : text
+
+/** Every object under a prefix in the order of its key (UTF-8), page by page to the end. */
 export async function* listUnder(
   client: S3Client,
   bucket: string,
   prefix: string,
   signal: AbortSignal,
 ): AsyncGenerator<Listed> {
-  let after: string | undefined
-  for (;;) {
-    // StartAfter goes on where a token would, and holds for servers whose tokens don't work.
-    const page = await client.send(
-      new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ...(after !== undefined && { StartAfter: after }) }),
-      { abortSignal: signal },
-    )
+  for await (const page of pagesUnder(client, bucket, prefix, signal))
     for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
       if (Key === undefined) continue
-      after = Key
-      yield { key: Key, etag: ETag ?? '', size: Size ?? 0, modified: LastModified?.getTime() ?? 0 }
+      const key = keyOf(Key, page.EncodingType)
+      if (!key.startsWith(prefix)) throw new Error(`S3 listed ${key}, which is not under ${prefix}`)
+      yield { key, etag: ETag ?? '', size: Size ?? 0, modified: LastModified?.getTime() ?? 0 }
     }
-    if (!page.IsTruncated || (page.Contents ?? []).length === 0) return
+}
+
+/** The names of the folders directly below a prefix, in their order, without the prefix and the slash. */
+export async function folderNames(
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const names: string[] = []
+  for await (const page of pagesUnder(client, bucket, prefix, signal, '/'))
+    for (const { Prefix = '' } of page.CommonPrefixes ?? [])
+      names.push(keyOf(Prefix, page.EncodingType).slice(prefix.length, -1))
+  return names
+}
+
+async function* pagesUnder(client: S3Client, Bucket: string, Prefix: string, signal: AbortSignal, Delimiter?: string) {
+  let from: Readonly<{ StartAfter?: string; ContinuationToken?: string | undefined }> = {}
+  for (;;) {
+    const page = await client.send(
+      new ListObjectsV2Command({ Bucket, Prefix, EncodingType: 'url', ...(Delimiter && { Delimiter }), ...from }),
+      { abortSignal: signal },
+    )
+    yield page
+    if (!page.IsTruncated) return
+    const last = page.Contents?.at(-1)?.Key
+    const token = page.NextContinuationToken
+    // StartAfter goes on where a token would, and holds for servers whose tokens don't work; folders are in no order with it.
+    if (last !== undefined && !Delimiter) from = { StartAfter: keyOf(last, page.EncodingType) }
+    else if (token && token !== from.ContinuationToken) from = { ContinuationToken: token }
+    else throw new Error(`The listing of s3://${Bucket}/${Prefix} was cut, and S3 does not say how it goes on`)
   }
 }
 

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream'
 import type { HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 import { GetObjectCommand, HeadObjectCommand, S3ServiceException } from '@aws-sdk/client-s3'
 import { Refused } from '../../src/domain/command.ts'
+import { codeOf, statusOf, textOf } from '../aws/refusals.ts'
 
 /** One object as it was when it was looked at. `etag` keeps S3's quotes. */
 export type ObjectRef = Readonly<{ bucket: string; key: string; etag: string; versionId?: string }>
@@ -11,7 +12,47 @@ export class ObjectChanged extends Refused {
   override name = 'ObjectChanged'
 }
 
-/** HEAD of an object; null if there is none. */
+/** One object that the service does not hand out, with its word; the others may be readable. */
+export class Unreadable extends Refused {
+  override name = 'Unreadable'
+  /** The end of the sentence "It cannot be read: …". */
+  readonly why: string
+  constructor(at: Readonly<{ bucket: string; key: string }>, why: string, cause?: unknown) {
+    super(`s3://${at.bucket}/${at.key} cannot be read: ${why}.`, { cause })
+    this.why = why
+  }
+}
+
+/** What a refusal to hand out one object means: S3 API reference, GetObject and "List of error codes". */
+const WHY: Readonly<Record<string, string>> = {
+  InvalidObjectState: 'it is archived, restore it first',
+  AccessDenied:
+    'access is denied, by a policy of the bucket, of the key that it is encrypted with, or of the connection',
+  NoSuchKey: 'it is gone since it was listed',
+  NoSuchVersion: 'it is gone since it was listed',
+  MethodNotAllowed: 'its newest version is a delete marker',
+  'KMS.DisabledException': 'the key that it is encrypted with is disabled',
+  'KMS.NotFoundException': 'the key that it is encrypted with is gone',
+  'KMS.KMSInvalidStateException': 'the key that it is encrypted with cannot be used as it is now',
+}
+
+/** The refusal of one object as Unreadable; null for what is wrong with more than this object, or with the connection. */
+function unreadable(at: Readonly<{ bucket: string; key: string }>, error: unknown): Unreadable | null {
+  const status = statusOf(error)
+  const code = codeOf(error)
+  if (status === undefined || status < 400 || ['NoSuchBucket', 'PermanentRedirect'].includes(code)) return null
+  // A HEAD has no body, so its refusals have no word.
+  const isMute = /^(\d+|Unknown(Error)?|)$/.test(code)
+  if (isMute && status === 400)
+    return new Unreadable(at, 'HTTP 400 without a word, as for an object that a customer key (SSE-C) encrypts', error)
+  const why = WHY[code] ?? (code.startsWith('KMS.') ? 'the key that it is encrypted with refuses' : null)
+  const word = isMute ? `HTTP ${status}` : code
+  if (why) return new Unreadable(at, `${why} (${word})`, error)
+  // The sentence about it says the word.
+  return status === 403 || status >= 500 ? new Unreadable(at, textOf(error).replace(/\.$/, ''), error) : null
+}
+
+/** HEAD of an object; null if there is none. Throws Unreadable for one that the service does not show. */
 export async function head(
   client: S3Client,
   at: Readonly<{ bucket: string; key: string }>,
@@ -21,25 +62,36 @@ export async function head(
     return await client.send(new HeadObjectCommand({ Bucket: at.bucket, Key: at.key }), { abortSignal: signal })
   } catch (error) {
     if (isStatus(error, 404)) return null
-    throw error
+    throw (signal.aborted ? null : unreadable(at, error)) ?? error
   }
 }
 
-/** Streams exactly the object that `ref` names. Throws ObjectChanged if another one is stored there now. */
+/** Streams exactly the object that `ref` names. Throws ObjectChanged if another one is stored there now, or Unreadable. */
 export async function open(client: S3Client, ref: ObjectRef, signal: AbortSignal): Promise<Readable> {
+  return (await get(client, ref, signal)).body
+}
+
+/** The stored bytes of exactly the object that `ref` names, and its Content-Encoding. Throws as `open`. */
+export async function get(
+  client: S3Client,
+  ref: ObjectRef,
+  signal: AbortSignal,
+): Promise<{ body: Readable; encoding: string }> {
   const { bucket, key, etag } = ref
   try {
     const got = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key, IfMatch: etag }), {
       abortSignal: signal,
     })
     if (!(got.Body instanceof Readable)) throw new Error(`s3://${bucket}/${key}: the reply has no body`)
-    if (got.ETag === etag) return got.Body
+    if (got.ETag === etag) return { body: got.Body, encoding: got.ContentEncoding ?? '' }
     // A server that ignores If-Match.
     got.Body.destroy()
     throw changed(ref, got.ETag)
   } catch (error) {
-    if (isStatus(error, 412) || isStatus(error, 404)) throw changed(ref, undefined, error)
-    throw error
+    if (error instanceof Refused || signal.aborted) throw error
+    if (isStatus(error, 412)) throw changed(ref, undefined, error)
+    if (isStatus(error, 404) && codeOf(error) !== 'NoSuchKey') throw changed(ref, undefined, error)
+    throw unreadable(ref, error) ?? error
   }
 }
 

@@ -1,14 +1,17 @@
-import { CopyObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { PutObjectCommand } from '@aws-sdk/client-s3'
 import { type Check, type Finding, type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import type { Plan } from '../../src/domain/plan.ts'
 import { answered } from '../aws/answered.ts'
+import { aftermath } from './aftermath.ts'
 import { isAllowed, s3 } from './connection.ts'
+import { encryptionOf, keepCopy } from './keep-copy.ts'
 import type { Quarantine } from './kept.ts'
 import { badLines, holdsBadLines, holdsOriginal, probeRewrite } from './kept.ts'
 import { isGzip, NotGzip } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
 import { assertUnchanged, copySource, head } from './objects.ts'
 import { bare, isMadeFrom, rewrite } from './rewrite.ts'
+import { rewriting } from './rights.ts'
 import type { BadLine, Judge } from './survey.ts'
 import { sha256, survey } from './survey.ts'
 
@@ -66,7 +69,11 @@ export async function planQuarantine(wish: Wish, ctx: ReadContext): Promise<Plan
     warnings.push(
       'The file begins with a byte order mark (U+FEFF). The record behind it is valid but for it, and stays.',
     )
-  if (at.TagCount) warnings.push(`The ${at.TagCount} tags of the object stay on the copy only.`)
+  const beside = [
+    { key: copyKey, event: 'Copy' as const },
+    { key: badKey, event: 'Put' as const },
+  ]
+  warnings.push(...(await aftermath(client, { bucket, key, at, beside }, ctx.signal)))
   return {
     summary: `Set ${found.bad.length} of ${judged} lines of ${name} aside (${percent(share)})`,
     targets: [
@@ -111,21 +118,17 @@ export async function planQuarantine(wish: Wish, ctx: ReadContext): Promise<Plan
 
 /** Copies the original, keeps the bad lines, and writes the object again without them. */
 export async function runQuarantine(data: Quarantine, ctx: RunContext): Promise<string> {
-  const { client } = await ctx.connect(s3, data.connection)
   const { ref, found, copyKey, badKey } = data
   const { bucket, key } = ref
-  await ctx.step('copy', async () => {
-    await assertUnchanged(client, ref, ctx.signal)
-    const to = { Bucket: bucket, Key: copyKey, CopySource: copySource(ref), CopySourceIfMatch: ref.etag }
-    const copied = await answered(`CopyObject ${copyKey}`, ctx.signal, () =>
-      client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal }),
-    )
-    return copied.CopyObjectResult?.ETag ?? ''
-  })
+  const { client } = await ctx.connect(s3, data.connection, rewriting(ref, [copyKey, badKey]))
+  await ctx.step('copy', () => keepCopy(client, ref, copyKey, ctx.signal))
   await ctx.step('set-aside', async () => {
     const Body = await badLines(client, ref, found.bad, ctx.signal)
     if (sha256(Body) !== found.badSha) throw new Error(`the bad lines of ${key} are not the planned ones`)
-    const put = { Bucket: bucket, Key: badKey, Body, ContentType: 'text/plain; charset=utf-8' }
+    const original = await head(client, { bucket, key: copyKey }, ctx.signal)
+    const put = {
+      ...{ Bucket: bucket, Key: badKey, Body, ContentType: 'text/plain; charset=utf-8', ...encryptionOf(original) },
+    }
     await answered(`PutObject ${badKey}`, ctx.signal, () =>
       client.send(new PutObjectCommand(put), { abortSignal: ctx.signal }),
     )

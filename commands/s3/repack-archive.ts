@@ -1,14 +1,15 @@
-import { CopyObjectCommand } from '@aws-sdk/client-s3'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { answered } from '../aws/answered.ts'
+import { aftermath } from './aftermath.ts'
 import { MAX_PACKED, repacked, storedSha256, testArchive, testRepacked } from './archive.ts'
 import { isAllowed, s3 } from './connection.ts'
+import { keepCopy } from './keep-copy.ts'
 import { counted, sizeOf } from './listing.ts'
 import type { ObjectRef } from './objects.ts'
 import { assertUnchanged, copySource, head } from './objects.ts'
 import { bare, isMadeFrom, replace } from './rewrite.ts'
+import { rewriting } from './rights.ts'
 
 type Data = Readonly<{
   connection: string
@@ -60,7 +61,8 @@ export const repackArchive = defineChange({
     const warnings: string[] = []
     if (!at.VersionId || at.VersionId === 'null')
       warnings.push(`The bucket keeps no versions: the copy at ${copyKey} is the only way back.`)
-    if (at.TagCount) warnings.push(`The ${at.TagCount} tags of the object stay on the copy only.`)
+    const beside = [{ key: copyKey, event: 'Copy' as const }]
+    warnings.push(...(await aftermath(client, { bucket, key, at, beside }, ctx.signal)))
     const entries = counted(found.entries.length, 'entry', 'entries')
     return {
       summary: `Repack ${where}: ${entries}, ${sizeOf(found.bytes)}`,
@@ -109,16 +111,9 @@ export const repackArchive = defineChange({
     }
   },
   async run({ data }, ctx) {
-    const { client } = await ctx.connect(s3, data.connection)
     const { ref, copyKey } = data
-    await ctx.step('copy', async () => {
-      await assertUnchanged(client, ref, ctx.signal)
-      const to = { Bucket: ref.bucket, Key: copyKey, CopySource: copySource(ref), CopySourceIfMatch: ref.etag }
-      await answered(`CopyObject ${copyKey}`, ctx.signal, () =>
-        client.send(new CopyObjectCommand(to), { abortSignal: ctx.signal }),
-      )
-      return copyKey
-    })
+    const { client } = await ctx.connect(s3, data.connection, rewriting(ref, [copyKey]))
+    await ctx.step('copy', () => keepCopy(client, ref, copyKey, ctx.signal))
     await ctx.step('repack', async () => {
       const original = await head(client, ref, ctx.signal)
       if (isMadeFrom(original, ref)) return original?.ETag ?? ''

@@ -4,19 +4,28 @@ import { createGzip } from 'node:zlib'
 import type { CompletedPart, HeadObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 import {
   AbortMultipartUploadCommand,
+  ChecksumAlgorithm,
   CompleteMultipartUploadCommand,
   CreateMultipartUploadCommand,
+  GetObjectTaggingCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3'
 import { answered } from '../aws/answered.ts'
-import { isGzip, readLines } from './lines.ts'
+import { openLines } from './content.ts'
+import { readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
-import { assertUnchanged, changed, head, isStatus, open } from './objects.ts'
+import { assertUnchanged, changed, head, isStatus } from './objects.ts'
 import type { BadLine } from './survey.ts'
 import { sha256 } from './survey.ts'
 
 /** S3 takes parts of 5 MiB and more (the last may be smaller) and 10,000 of them: Amazon S3 user guide, "multipart upload limits". */
 const PART_BYTES = 8 * 1024 * 1024
+const MAX_PARTS = 10_000
+/**
+ * Said at the start, computed for each part, and repeated for each at the end: S3 refuses parts with a checksum of which the
+ * upload was not told (API reference, UploadPart and CompleteMultipartUpload).
+ */
+const CHECKSUM = ChecksumAlgorithm.CRC32
 
 /** The metadata key that says which object a rewritten one was made from: the ETag without its quotes. */
 const MADE_FROM = 'keyturn-made-from'
@@ -30,17 +39,22 @@ type Replacement = Readonly<{
 }>
 type Rewrite = Replacement & Readonly<{ bad: readonly BadLine[]; onLine(done: number): void }>
 
-/** Puts the object in its place again without the bad lines. */
-export const rewrite = (client: S3Client, job: Rewrite): Promise<string> =>
-  replace(
-    client,
-    job,
-    async function* () {
-      const plain = !isGzip(job.ref.key)
-      yield* keptLines(readLines(await open(client, job.ref, job.signal), job.signal, plain), job)
-    },
-    isGzip(job.ref.key),
-  )
+/** Puts the object in its place again without the bad lines, packed as it was. */
+export async function rewrite(client: S3Client, job: Rewrite): Promise<string> {
+  const { body, gzip } = await openLines(client, job.ref, job.signal)
+  try {
+    return await replace(
+      client,
+      job,
+      async function* () {
+        yield* keptLines(readLines(body, job.signal, !gzip), job)
+      },
+      gzip,
+    )
+  } finally {
+    body.destroy()
+  }
+}
 
 /**
  * Puts other content, gzipped unless told otherwise, in the place of an object: streamed, never more than one part in memory, and made
@@ -54,18 +68,24 @@ export async function replace(
   gzip = true,
 ): Promise<string> {
   const { bucket: Bucket, key: Key } = ref
+  const tagging = original.TagCount ? await taggingOf(client, ref, signal) : ''
   const { UploadId } = await client.send(
     new CreateMultipartUploadCommand({
       Bucket,
       Key,
+      ChecksumAlgorithm: CHECKSUM,
       CacheControl: original.CacheControl,
       ContentDisposition: original.ContentDisposition,
-      ContentEncoding: original.ContentEncoding,
+      ContentEncoding: storedEncoding(original.ContentEncoding),
       ContentLanguage: original.ContentLanguage,
       ContentType: original.ContentType,
       StorageClass: original.StorageClass,
       ServerSideEncryption: original.ServerSideEncryption,
       SSEKMSKeyId: original.SSEKMSKeyId,
+      BucketKeyEnabled: original.BucketKeyEnabled,
+      WebsiteRedirectLocation: original.WebsiteRedirectLocation,
+      ...(original.ExpiresString && { Expires: new Date(original.ExpiresString) }),
+      ...(tagging && { Tagging: tagging }),
       Metadata: { ...original.Metadata, [MADE_FROM]: bare(ref.etag) },
     }),
     { abortSignal: signal },
@@ -81,10 +101,10 @@ export async function replace(
       async (source: AsyncIterable<Buffer>) => {
         for await (const Body of inParts(source)) {
           const PartNumber = parts.length + 1
-          const { ETag } = await client.send(new UploadPartCommand({ ...upload, PartNumber, Body }), {
-            abortSignal: signal,
-          })
-          parts.push({ PartNumber, ETag })
+          if (PartNumber > MAX_PARTS) throw new Error(`s3://${Bucket}/${Key} would have more than ${MAX_PARTS} parts`)
+          const part = { ...upload, PartNumber, Body, ChecksumAlgorithm: CHECKSUM }
+          const { ETag, ChecksumCRC32 } = await client.send(new UploadPartCommand(part), { abortSignal: signal })
+          parts.push({ PartNumber, ETag, ...(ChecksumCRC32 && { ChecksumCRC32 }) })
         }
       },
       { signal },
@@ -105,6 +125,27 @@ export async function replace(
     if (isStatus(error, 412) || isStatus(error, 409)) throw changed(ref, now?.ETag, error)
     throw error
   }
+}
+
+/** `aws-chunked` tells how an object was sent once, and would be wrong of the next one. */
+const storedEncoding = (encoding: string | undefined): string | undefined =>
+  encoding
+    ?.split(',')
+    .map((one) => one.trim())
+    .filter((one) => one !== '' && one.toLowerCase() !== 'aws-chunked')
+    .join(',') || undefined
+
+/** The tags of an object, as a header takes them. */
+async function taggingOf(
+  client: S3Client,
+  { bucket, key, versionId }: ObjectRef,
+  signal: AbortSignal,
+): Promise<string> {
+  const { TagSet = [] } = await client.send(
+    new GetObjectTaggingCommand({ Bucket: bucket, Key: key, ...(versionId && { VersionId: versionId }) }),
+    { abortSignal: signal },
+  )
+  return new URLSearchParams(TagSet.map(({ Key = '', Value = '' }) => [Key, Value])).toString()
 }
 
 /** Is this the object that was rewritten from the one that `ref` names? */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Refused } from '../../src/domain/command.ts'
+import { openLines } from './content.ts'
 import { around, createShape, type Fault, judge } from './fault.ts'
-import { isGzip, MAX_LINE_BYTES, readLines } from './lines.ts'
+import { MAX_LINE_BYTES, readLines } from './lines.ts'
 import type { ObjectRef } from './objects.ts'
-import { open } from './objects.ts'
 
 /** More bad lines than this are not a slip of a producer, and no person can look at them. */
 export const MAX_BAD_LINES = 1_000
@@ -50,7 +50,8 @@ export async function survey(
   const seen = createShape()
   // Only where JSON is what is asked for: a load's rejected lines may be of any format.
   const document = () => (judged === judge ? seen.shape(bad.length).document : null)
-  for await (const batch of readLines(await open(client, ref, signal), signal, !isGzip(ref.key)))
+  const { body, gzip } = await openLines(client, ref, signal)
+  for await (const batch of readLines(body, signal, !gzip))
     for (const { number, bytes, ended } of batch) {
       if (!bytes)
         throw new Refused(

@@ -68,7 +68,7 @@ describe('s3.find-malformed-json', () => {
     expect((await read({ prefix: 'events/b/' })).summary).toBe(
       'Every one of 2 lines in 1 file under s3://lake/events/b/ is JSON.',
     )
-    expect((await read({ prefix: 'events/none/' })).summary).toBe('No .json.gz file under s3://lake/events/none/.')
+    expect((await read({ prefix: 'events/none/' })).summary).toBe('No file of JSON lines under s3://lake/events/none/.')
   })
 
   it('reports a file that is not gzip, or is cut, as a fault of that file', async () => {
