@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Clock } from './clock.ts'
 import { drawFate, surprise } from './faults.ts'
 import { auth } from './methods/auth.ts'
+import { blocks } from './methods/blocks.ts'
 import { chat } from './methods/chat.ts'
 import { conversations } from './methods/conversations.ts'
 import { files } from './methods/files.ts'
@@ -14,6 +15,7 @@ import type { Json, State } from './state.ts'
 /** Every method of the Web API that the sandbox has. */
 export const METHODS: Readonly<Record<string, Method>> = {
   ...auth,
+  ...blocks,
   ...chat,
   ...conversations,
   ...files,

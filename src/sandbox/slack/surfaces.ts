@@ -6,8 +6,8 @@ export type Surface = 'message' | 'modal' | 'home'
 const EVERYWHERE = ['actions', 'context', 'divider', 'header', 'image', 'input', 'rich_text', 'section', 'video']
 
 /**
- * The block types that each surface takes, from the surfaces that Slack's page of each block names; where Slack's pages name
- * more than was seen to work (cards in modals, tables in the Home tab) it is left out here. `file` comes from Slack alone.
+ * The block types that each surface takes, from the surfaces that Slack's page of each block names; where those say
+ * more than others saw work (cards in modals, tables in the Home tab), or differ, it is left out here. `file` comes from Slack alone.
  */
 export const BLOCKS_OF: Readonly<Record<Surface, readonly string[]>> = {
   message: [
@@ -23,7 +23,7 @@ export const BLOCKS_OF: Readonly<Record<Surface, readonly string[]>> = {
     'task_card',
   ],
   modal: [...EVERYWHERE, 'alert'],
-  home: [...EVERYWHERE, 'card', 'carousel', 'container'],
+  home: [...EVERYWHERE, 'card', 'carousel'],
 }
 
 /** Elements that not every surface takes; all others may stand wherever their block may. */

@@ -11,6 +11,7 @@ interface Slack {
   call: Call
   channel: string
   user: string
+  archive(archived: boolean): Promise<unknown>
 }
 
 let sandbox: SandboxSlack
@@ -38,7 +39,12 @@ const caller =
 
 beforeAll(async () => {
   sandbox = await createSandboxSlack({ ...SECRETS, faults: { rateLimit: false } })
-  ours = { call: caller(sandbox.apiUrl), channel: 'C0000DATAON', user: 'U0000ONCALL' }
+  ours = {
+    call: caller(sandbox.apiUrl),
+    channel: 'C0000DATAON',
+    user: 'U0000ONCALL',
+    archive: async (is_archived) => sandbox.setChannel('C0000DATAON', { is_archived }),
+  }
   emulator = await createEmulator({
     service: 'slack',
     port: await freePort(),
@@ -57,6 +63,8 @@ beforeAll(async () => {
     call,
     channel: channels.find(({ name }) => name === 'data-oncall')?.id ?? '',
     user: members.find(({ name }) => name === 'ona')?.id ?? '',
+    archive: (archived) =>
+      call(archived ? 'conversations.archive' : 'conversations.unarchive', { channel: theirs.channel }),
   }
 })
 afterAll(async () => {
@@ -202,6 +210,95 @@ describe('the sandbox and an independent Slack API agree about', () => {
     const mine = await thread(ours)
     expect(mine).toEqual({ texts: ['root', 'one', 'two'], count: 2, inThread: true, newest: 'root' })
     expect(await thread(theirs)).toEqual(mine)
+  })
+})
+
+type Messages = {
+  text: string
+  ts: string
+  thread_ts?: string
+  edited?: unknown
+  blocks?: unknown[]
+  files?: { name: string; title: string; size: number }[]
+  metadata?: { event_type: string; event_payload: object }
+}[]
+const messagesOf = (answer: Answer) => answer.messages as Messages
+
+/** Longer stories, told on both; each says what was seen, without ids and times. */
+const STORIES: Record<string, (slack: Slack) => Promise<unknown>> = {
+  'an edit that leaves blocks out, and one with none': async ({ call, channel }) => {
+    const blocks = [{ type: 'section', text: { type: 'plain_text', text: 'x' } }]
+    const { ts } = await call('chat.postMessage', { channel, text: 'before', blocks })
+    const now = async () => {
+      const { messages } = await call('conversations.history', { channel, latest: ts, oldest: ts, inclusive: true })
+      const [one] = messages as Messages
+      return [one?.text, one?.blocks?.length ?? 0, one?.edited !== undefined]
+    }
+    const seen = [await now()]
+    await call('chat.update', { channel, ts, text: 'after', blocks })
+    seen.push(await now())
+    await call('chat.update', { channel, ts, text: 'last', blocks: [] })
+    return [...seen, await now()]
+  },
+  'metadata, for those who ask for it': async ({ call, channel }) => {
+    const metadata = { event_type: 'keyturn_message', event_payload: { incident: 'i1', key: 'root' } }
+    const { ts } = await call('chat.postMessage', { channel, text: 'marked', metadata })
+    const range = { channel, latest: ts, oldest: ts, inclusive: true }
+    const asked = messagesOf(await call('conversations.history', { ...range, include_all_metadata: true }))
+    return asked[0]?.metadata
+  },
+  'pages of a history, the newest first': async ({ call, channel }) => {
+    for (const text of ['one', 'two', 'three']) await call('chat.postMessage', { channel, text })
+    const first = await call('conversations.history', { channel, limit: 2 })
+    const { next_cursor: cursor } = first.response_metadata as { next_cursor: string }
+    const second = await call('conversations.history', { channel, limit: 1, cursor })
+    return [...messagesOf(first), ...messagesOf(second)].map((message) => message.text).concat(String(first.has_more))
+  },
+  'a file in three steps, shared in a thread': async ({ call, channel }) => {
+    const { ts } = await call('chat.postMessage', { channel, text: 'root of a file' })
+    const slot = await call('files.getUploadURLExternal', { filename: 'plan.txt', length: 4 })
+    const sent = await fetch(String(slot.upload_url), { method: 'POST', body: 'plan' })
+    const files = [{ id: slot.file_id, title: 'Plan' }]
+    const done = await call('files.completeUploadExternal', { files, channel_id: channel, thread_ts: ts })
+    const [shared] = (done.files ?? []) as { title: string; name: string }[]
+    return [sent.status, done.ok, shared?.title]
+  },
+  'a completed upload of no file': async ({ call, channel }) => {
+    const { ok, error } = await call('files.completeUploadExternal', {
+      files: [{ id: 'F0NOTHING00' }],
+      channel_id: channel,
+    })
+    return [ok, error]
+  },
+  'a home tab that is drawn twice, and once on an old hash': async ({ call, user }) => {
+    const view = { type: 'home', blocks: [] }
+    const first = await call('views.publish', { user_id: user, view })
+    const second = await call('views.publish', { user_id: user, view })
+    const { hash } = first.view as { hash: string }
+    const old = await call('views.publish', { user_id: user, view, hash })
+    return [first.ok, second.ok, (first.view as { id: string }).id === (second.view as { id: string }).id, old.error]
+  },
+  'the members of a channel': async ({ call, channel, user }) => {
+    const { members } = await call('conversations.members', { channel })
+    return (members as string[]).includes(user)
+  },
+  'a channel that was archived': async (slack) => {
+    const { call, channel } = slack
+    const { ts } = await call('chat.postMessage', { channel, text: 'before it was archived' })
+    await slack.archive(true)
+    const posted = await call('chat.postMessage', { channel, text: 'too late' })
+    const info = await call('conversations.info', { channel })
+    const read = await call('conversations.history', { channel, limit: 1 })
+    await slack.archive(false)
+    const edited = await call('chat.update', { channel, ts, text: 'in time' })
+    return [posted.error, (info.channel as { is_archived: boolean }).is_archived, read.ok, edited.ok]
+  },
+}
+
+describe('the sandbox and an independent Slack API tell the same story of', () => {
+  it.each(Object.keys(STORIES))('%s', async (name) => {
+    const [mine, other] = [await STORIES[name]!(ours), await STORIES[name]!(theirs)]
+    expect(mine).toEqual(other)
   })
 })
 
