@@ -68,7 +68,7 @@ export function createTickets(settings: Settings, secret: (variable: string) => 
         return { headers, root: root ?? `https://${host}` }
       })
     case 'google': {
-      const key = auth.keyFrom && (JSON.parse(secret(auth.keyFrom)) as object)
+      const key = auth.keyFrom && keyIn(secret(auth.keyFrom), auth.keyFrom)
       const google = new GoogleAuth({ scopes: [GOOGLE_SCOPE], ...(key && { credentials: key }) })
       return bought(async () => {
         if (auth.audience) {
@@ -80,6 +80,14 @@ export function createTickets(settings: Settings, secret: (variable: string) => 
         return bearer(token)
       })
     }
+  }
+}
+
+function keyIn(text: string, variable: string): object {
+  try {
+    return JSON.parse(text) as object
+  } catch {
+    throw new Error(`airflow: the variable ${variable} holds no JSON: put the whole key file in`)
   }
 }
 

@@ -119,6 +119,39 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
       expect(['train', 'report', 'publish'].map(stateOf)).toEqual(['success', 'success', null])
     })
 
+    it('lets a run end that has no failed task any more, and marks no other task for that', async () => {
+      const { state } = jobs.server
+      state.addRun('nightly', 'leaf', 'failed', {
+        extract: 'success',
+        train: 'success',
+        load: 'failed',
+        report: 'skipped',
+      })
+      const proposed = await plan(markSuccess, { dag: 'nightly', run: 'leaf', tasks: 'load' })
+      expect(proposed.steps.map((s) => s.id)).toEqual(['mark:load', 'end'])
+      expect(await landed(markSuccess, proposed, 'end')).toBe('no')
+      await markSuccess.run(proposed, world.run(proposed).ctx)
+      expect(jobs.server.changes()).toEqual([
+        'patch_task_instance',
+        api === 1 ? 'update_dag_run_state' : 'patch_dag_run',
+      ])
+      expect(state.tasks.filter((t) => t.run === 'leaf').map((t) => t.state)).toEqual([
+        'success',
+        'success',
+        'success',
+        'skipped',
+      ])
+      const checks = await markSuccess.verify(proposed, world.read())
+      expect(checks.map((c) => c.ok)).toEqual([true, true])
+      expect(await landed(markSuccess, proposed, 'end')).toBe('yes')
+    })
+
+    it('says that a run stays failed because of what failed elsewhere in it', async () => {
+      jobs.server.state.tasks.find((t) => t.task === 'load')!.state = 'failed'
+      const proposed = await plan(markSuccess, params)
+      expect(proposed.warnings).toContain('The run stays failed: load failed as well and do not come after.')
+    })
+
     it('refuses critical tasks and DAGs, what is success, what runs and what moved', async () => {
       const { state } = jobs.server
       state.addRun('billing', 'b', 'failed', { work: 'failed' })
@@ -211,6 +244,48 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
     expect(state.dags.get('backfill')!.paused).toBe(false)
   })
 
+  it('pauses what a backfill makes, or says that it cannot', async () => {
+    const { state } = jobs.server
+    if (api === 1) {
+      state.addRun('backfill', 'backfill__2026-03-01', 'running', {}, { type: 'backfill' })
+      const pausing = await plan(pauseDag, { dag: 'backfill' })
+      expect(pausing.warnings).toContainEqual(
+        expect.stringMatching(/`airflow dags backfill` goes on all the same.*\(backfill__2026-03-01\)/),
+      )
+      await pauseDag.run(pausing, world.run(pausing).ctx)
+      const checks = await pauseDag.verify(pausing, world.read())
+      expect(checks.map((c) => [c.title, c.ok])).toEqual([
+        ['The DAG is paused', true],
+        ['No backfill of the DAG goes on', false],
+      ])
+      return
+    }
+    const made = {
+      dag: 'backfill',
+      from: '2026-03-01T00:00:00Z',
+      to: '2026-03-05T00:00:00Z',
+      behavior: 'none',
+      conf: {},
+    }
+    state.backfills.push(
+      { ...made, id: 6, paused: false, completed: '2026-03-10T00:00:00Z' },
+      { ...made, id: 7, paused: false },
+    )
+    const pausing = await plan(pauseDag, { dag: 'backfill' })
+    expect(pausing.steps.map((s) => s.id)).toEqual(['pause', 'backfill:7'])
+    expect(pausing.targets[0]?.details.Backfills).toBe('7: 2026-03-01 to 2026-03-05')
+    expect(await landed(pauseDag, pausing, 'backfill:7')).toBe('no')
+    await pauseDag.run(pausing, world.run(pausing).ctx)
+    expect(state.backfills.map((b) => b.paused)).toEqual([false, true])
+    expect(await landed(pauseDag, pausing, 'backfill:7')).toBe('yes')
+    expect((await pauseDag.verify(pausing, world.read())).map((c) => c.ok)).toEqual([true, true])
+    // Resumed with its DAG; and where the DAG alone was resumed meanwhile, it can still be.
+    const resuming = await plan(resumeDag, { dag: 'backfill' })
+    expect(resuming.steps.map((s) => s.id)).toEqual(['resume', 'backfill:7'])
+    await resumeDag.run(resuming, world.run(resuming).ctx)
+    expect(state.backfills[1]?.paused).toBe(false)
+  })
+
   it('lowers a pool, but not below its running critical tasks, and raises it to its ceiling only', async () => {
     const { state } = jobs.server
     state.addRun('billing', 'b', 'running', {})
@@ -280,6 +355,22 @@ describe.each([1, 2] as const)('changes, API v%i', (api) => {
       expect(checks.map((c) => c.ok)).toEqual([true, true])
       expect(await landed(restoreConnection, proposed, 'write')).toBe('yes')
       expect(JSON.stringify([evidence, proposed, recording, said, checks])).not.toMatch(CANARIES)
+    })
+
+    it('writes the schema of a connection, under whichever name Airflow knows it', async () => {
+      const other = jobs.open({ connections: { warehouse: { type: 'postgres', host: 'db', schema: 'shop' } } })
+      jobs.server.state.connections.set('warehouse', {
+        ...broken,
+        conn_type: 'postgres',
+        host: 'db',
+        login: null,
+        schema: 'old',
+      })
+      const proposed = await propose(restoreConnection, { connection: 'jobs', id: 'warehouse' }, other.read())
+      await restoreConnection.run(proposed, other.run(proposed).ctx)
+      expect(jobs.server.state.connections.get('warehouse')?.schema).toBe('shop')
+      expect((await restoreConnection.verify(proposed, other.read()))[0]?.ok).toBe(true)
+      await other.close()
     })
 
     it('makes one that is gone, and says what cannot be told', async () => {

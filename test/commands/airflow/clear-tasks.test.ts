@@ -104,6 +104,32 @@ describe.each([1, 2] as const)('failed tasks, API v%i', (api) => {
     )
   })
 
+  it('clears what failed after a named task with it, or says that the run fails again', async () => {
+    const proposed = await plan({ tasks: 'load' })
+    expect(proposed.targets.map((t) => t.name)).toEqual(['nightly.load', 'nightly.report'])
+    expect(proposed.warnings).toEqual(['What failed after them is cleared too: report.'])
+    expect(jobs.server.changes()).toEqual([])
+    await clearTasks.run(proposed, world.run(proposed).ctx)
+    expect(['load', 'report'].map(taskState)).toEqual([null, null])
+    jobs.server.state.tasks.find((t) => t.task === 'load')!.state = 'failed'
+    jobs.server.state.tasks.find((t) => t.task === 'report')!.state = 'upstream_failed'
+    const alone = await plan({ tasks: 'load', downstream: 'no' })
+    expect([alone.targets.map((t) => t.name), alone.warnings]).toEqual([
+      ['nightly.load'],
+      ['report stay as they are: the run fails again because of them.'],
+    ])
+  })
+
+  it('shows what Airflow clears beside it: setup tasks that succeeded', async () => {
+    jobs.server.state.dags.get('nightly')!.setups = { load: ['extract'] }
+    const proposed = await plan({ tasks: 'load' })
+    expect(proposed.targets.map((t) => t.name)).toEqual(['nightly.extract', 'nightly.load', 'nightly.report'])
+    expect(proposed.warnings[0]).toMatch(/Airflow also clears extract, though not failed: success\.$/)
+    await clearTasks.run(proposed, world.run(proposed).ctx)
+    expect(taskState('extract')).toBe(null)
+    expect((await clearTasks.verify(proposed, world.read())).every((c) => c.ok)).toBe(true)
+  })
+
   it('refuses what it may not change, what is not there, what did not fail and what still runs', async () => {
     const { state } = jobs.server
     state.addDag('payroll')

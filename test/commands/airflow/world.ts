@@ -17,10 +17,12 @@ export async function startJobs(api: 1 | 2, more: object = {}) {
     AIRFLOW_PASSWORD: 'pw',
     GOOD_PASSWORD: 'canary-connection-password',
     GOOD_EXTRA: '{"region_name":"eu-west-1","token":"canary-extra"}',
+    AWS_ID: 'AKIA',
+    AWS_SECRET: 'canary-aws',
   }
-  const open = (override: object = {}, now?: () => Date) =>
+  const open = (override: object = {}, now?: () => Date, further: Readonly<Record<string, string>> = {}) =>
     createWorld({
-      secrets,
+      secrets: { ...secrets, ...further },
       ...(now && { now }),
       connections: { jobs: { kind: 'airflow', environment: 'test', settings: { ...settings, ...override } } },
     })
