@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
+import { awsSettings } from '../aws/client.ts'
 import { type Airflow, createAirflow } from './client.ts'
 import { createRest } from './rest.ts'
 
@@ -40,14 +41,7 @@ const Settings = z
       z.strictObject({
         kind: z.literal('mwaa'),
         environment: z.string().regex(/^[A-Za-z][\w-]{0,79}$/),
-        region: z.string().min(1),
-        endpoint: z.url().optional(),
-        accessKeyIdFrom: z.string().optional(),
-        secretAccessKeyFrom: z.string().optional(),
-        roleArn: z.string().startsWith('arn:').optional(),
-        externalId: z.string().optional(),
-        /** Like `endpoint`, for STS. */
-        stsEndpoint: z.url().optional(),
+        ...awsSettings,
       }),
       /** Google Cloud Composer 2 and 3: an access token of a service account. `audience` makes it an id token, as IAP wants it. */
       z.strictObject({

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from 'node:crypto'
-import { fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { SignatureV4 } from '@smithy/signature-v4'
+import { credentialsOf } from '../aws/credentials.ts'
 import type { Settings } from './connection.ts'
 import { type Exchange, NoTicket, tailOf } from './exchange.ts'
 
@@ -45,7 +45,7 @@ export async function buyMwaa(
   const signer = new SignatureV4({
     service: 'airflow',
     region: auth.region,
-    credentials: credentialsOf(auth, secret),
+    credentials: credentialsOf(auth, secret, undefined),
     sha256: Sha256 as unknown as ConstructorParameters<typeof SignatureV4>[0]['sha256'],
   })
   const path = `/webtoken/${auth.environment}`
@@ -81,19 +81,6 @@ export async function buyMwaa(
     ?.slice(cookie.length + 1)
   if (!value) throw new NoTicket(door, opened.status, 'check that "api" is the version of this environment')
   return { headers: api === 1 ? { cookie: `session=${value}` } : { authorization: `Bearer ${value}` }, host }
-}
-
-function credentialsOf(auth: Auth, secret: (variable: string) => string) {
-  const { accessKeyIdFrom: id, secretAccessKeyFrom: key, roleArn, externalId, stsEndpoint, region } = auth
-  if (Boolean(id) !== Boolean(key))
-    throw new Error('accessKeyIdFrom and secretAccessKeyFrom belong together: set both or neither')
-  const own = id && key ? { accessKeyId: secret(id), secretAccessKey: secret(key) } : undefined
-  if (!roleArn) return own ?? fromNodeProviderChain()
-  return fromTemporaryCredentials({
-    ...(own && { masterCredentials: own }),
-    params: { RoleArn: roleArn, RoleSessionName: 'keyturn', ...(externalId && { ExternalId: externalId }) },
-    clientConfig: { region, ...(stsEndpoint && { endpoint: stsEndpoint }) },
-  })
 }
 
 function objectIn(text: string): Record<string, unknown> {

@@ -133,9 +133,16 @@ export function createRest(settings: Settings, secret: (variable: string) => str
     try {
       return await tickets.get(AbortSignal.any([signal, AbortSignal.timeout(settings.timeoutMs)]))
     } catch (cause) {
-      if (cause instanceof NoTicket || cause instanceof NotSent || cause instanceof Refused) throw cause
+      if (cause instanceof NoTicket || cause instanceof NotSent) throw cause
+      const isNetwork =
+        codeOf(cause) !== '' || (cause instanceof Error && ['AbortError', 'TimeoutError'].includes(cause.name))
       if (settings.auth.kind === 'google')
-        throw new NoTicket('Google', 0, `check auth.keyFrom, auth.audience and the roles of this account`)
+        throw new NoTicket(
+          'Google',
+          isNetwork ? 503 : 0,
+          'check auth.keyFrom, auth.audience and the roles of this account',
+        )
+      if (!isNetwork) throw cause
       // Nothing was asked of Airflow yet.
       throw new NotSent(`airflow: no token could be had: ${codeOf(cause) || 'no complete answer'}`, { cause })
     }

@@ -129,10 +129,10 @@ describe.each([1, 2] as const)('the ways in, API v%i', (api) => {
   })
 
   it('trusts the authority that the connection names', async () => {
-    const server = createServer({ key: KEY, cert: GOOD }, (incoming, outgoing) => {
-      fetch(`${jobs.server.origin}${incoming.url}`, {
-        headers: { authorization: incoming.headers.authorization ?? '' },
-      }).then(async (answer) => outgoing.writeHead(answer.status).end(await answer.text()))
+    const server = createServer({ key: KEY, cert: GOOD }, async (incoming, outgoing) => {
+      const headers = { authorization: incoming.headers.authorization ?? '' }
+      const answer = await fetch(`${jobs.server.origin}${incoming.url}`, { headers })
+      outgoing.writeHead(answer.status).end(await answer.text())
     }).listen(0, '127.0.0.1')
     await new Promise((listening) => server.once('listening', listening))
     const baseUrl = `https://localhost:${(server.address() as AddressInfo).port}`
