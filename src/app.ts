@@ -14,6 +14,7 @@ import { createPropose } from './pipeline/propose.ts'
 import { createRun } from './pipeline/run.ts'
 import { createBotTick, createWorkerTick } from './pipeline/tick.ts'
 import type { Versioned, Workbench } from './pipeline/workbench.ts'
+import { createAttendance } from './redis/attendance.ts'
 import type { Store } from './redis/connect.ts'
 import { createJournal } from './redis/journal.ts'
 import { incidentId, parseIncidentId } from './redis/keys.ts'
@@ -141,7 +142,8 @@ export async function startBot(
     await slack.start()
     closing.add('slack', () => slack.stop())
     const halt = new AbortController()
-    const tick = createBotTick({ ...common, freezer, keys: deps.keys, isShown: slack.isShown })
+    const attendance = createAttendance({ redis, own: Object.keys(config.sources), clock })
+    const tick = createBotTick({ ...common, freezer, keys: deps.keys, isShown: slack.isShown, attendance })
     const watching = rounds(WATCH_ROUND, halt.signal, freezer.state, log)
     const ticking = rounds(BOT_ROUND, halt.signal, tick, log)
     closing.add('tick', () => {

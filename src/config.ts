@@ -1,4 +1,4 @@
-import { isMap, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, LineCounter, parseDocument, type Scalar, visit } from 'yaml'
 import { z } from 'zod'
 import type { ConnectionKind } from './domain/command.ts'
 import { Policy } from './domain/policy.ts'
@@ -117,6 +117,10 @@ export function parseConfig(
   const fault = (path: readonly PropertyKey[], what: string) =>
     faults.push({ key: path.join('.') || '(top)', line: lineOf(path), what })
 
+  for (const { source = '', range } of inexactNumbers(doc)) {
+    const what = `${source} cannot be kept as a number with all of its digits: put it in quotes`
+    faults.push({ key: 'YAML', line: lines.linePos(range?.[0] ?? 0).line, what })
+  }
   const raw = doc.toJS({ maxAliasCount: 100 }) ?? {}
   const parsed = Schema.safeParse(raw)
   for (const issue of parsed.error?.issues ?? []) explain(issue, fault)
@@ -140,6 +144,18 @@ export function parseConfig(
   if (parsed.success) crossCheck(parsed.data, fault)
   if (faults.length > 0 || !parsed.success) return { ok: false, faults: faults.sort((a, b) => a.line - b.line) }
   return { ok: true, config: { ...parsed.data, connections } }
+}
+
+/** Numbers that would lose a digit: ids above 2^53, and those that begin with a zero. */
+function inexactNumbers(doc: Document): Scalar[] {
+  const found: Scalar[] = []
+  visit(doc, {
+    Scalar(_key, node) {
+      if (typeof node.value !== 'number' || !/^[-+]?\d+$/.test(node.source ?? '')) return
+      if (!Number.isSafeInteger(node.value) || /^[-+]?0\d/.test(node.source!)) found.push(node)
+    },
+  })
+  return found
 }
 
 type Report = (path: readonly PropertyKey[], what: string) => void

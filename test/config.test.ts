@@ -23,6 +23,19 @@ describe('keyturn.yaml', () => {
     ])
   })
 
+  it.each(['9007199254740993', '12345678901234567890', '012345678901', '-9007199254740993'])(
+    'takes %s only in quotes, since as a number it would lose a digit',
+    (id) => {
+      const source = (value: string) =>
+        `${SLACK}sources: { ci: { kind: generic, auth: { bearerFrom: A }, labels: { a: /a },\n  status: { pointer: /s, firing: [${value}], resolved: [] } } }`
+      expect(faultsOf(source(id))).toEqual([
+        `k.yaml:3: YAML: ${id} cannot be kept as a number with all of its digits: put it in quotes`,
+      ])
+      expect(faultsOf(source(`"${id}"`))).toEqual([])
+      expect(faultsOf(source('9007199254740991'))).toEqual([])
+    },
+  )
+
   it('names every fault at once, each with its line, its key and what to do', () => {
     const text = [
       'slack:',

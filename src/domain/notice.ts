@@ -1,4 +1,4 @@
-import { type Alert, alertKey, groupKey, type SenderGroup } from './alert.ts'
+import { type Alert, alertKey, groupKey, type SenderGroup, WARNING } from './alert.ts'
 import type { Happening } from './event.ts'
 import { type Incident, isOver, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
 import { isSkippable, nextRung, owedUndo } from './ladder.ts'
@@ -119,6 +119,25 @@ function isOf({ source, key, labels }: SenderGroup, alert: Alert): boolean {
   if (alert.group !== undefined) return alert.group === key
   const wanted = Object.entries(labels)
   return wanted.length > 0 && wanted.every(([name, value]) => alert.labels[name] === value)
+}
+
+/** The alerts that fire, ended because their source was taken out of every configuration: nobody can tell of their end. */
+export function abandoned(
+  incident: Pick<Incident, 'alerts'>,
+  isGone: (source: string) => boolean,
+  at: string,
+): Alert[] {
+  return Object.values(incident.alerts)
+    .filter((a) => a.status === 'firing' && isGone(a.source))
+    .map((a) => ({
+      ...a,
+      status: 'resolved',
+      endsAt: at,
+      annotations: {
+        ...a.annotations,
+        [WARNING]: `The source “${a.source}” is not configured any more, so nothing tells when this alert ends: look yourself.`,
+      },
+    }))
 }
 
 /** All evidence whose parameters are known, and the first change of the ladder if its parameters are. */

@@ -1,5 +1,8 @@
 import { complete, elapse, type Keys } from '../domain/decide.ts'
+import { isFreeze } from '../domain/freeze.ts'
+import type { Incident } from '../domain/incident.ts'
 import { isQuiet } from '../domain/ladder.ts'
+import { abandoned, notice } from '../domain/notice.ts'
 import type { Policy } from '../domain/policy.ts'
 import type { Bell, Clock, Journal, Pulse } from '../domain/ports.ts'
 import { pendingWork } from '../domain/work.ts'
@@ -17,14 +20,32 @@ export function createBotTick(deps: {
   freezer: Pick<Freezer, 'state'>
   /** Makes Slack show an incident; true when it does. */
   isShown: (incident: string) => Promise<boolean>
+  /** Says that this bot has its sources, and of which no bot has had for long. Left out: all are there. */
+  attendance?: Readonly<{ attend(): Promise<void>; isGone(source: string): Promise<boolean> }> | undefined
   onError: (error: unknown) => void
 }) {
+  /** Ends what nothing can tell the end of any more. */
+  async function abandon(incident: Incident): Promise<void> {
+    if (!deps.attendance || isFreeze(incident)) return
+    const firing = Object.values(incident.alerts).filter((a) => a.status === 'firing')
+    const gone = new Set<string>()
+    for (const source of new Set(firing.map((a) => a.source)))
+      if (await deps.attendance.isGone(source)) gone.add(source)
+    if (gone.size === 0) return
+    const at = new Date(deps.clock()).toISOString()
+    const isGone = (source: string) => gone.has(source)
+    await transact(deps, incident.id, (i) => notice(i, abandoned(i, isGone, at), 0, i))
+  }
+
   return async function tick(): Promise<void> {
     const frozen = await deps.freezer.state()
+    // A user of Redis from before may not have the right; nothing else waits for it.
+    await deps.attendance?.attend().catch(deps.onError)
     for (const id of await deps.journal.active()) {
       try {
         const result = await transact(deps, id, (i) => elapse(i, deps.policy, deps.clock()))
         if (!result.ok) continue
+        await abandon(result.incident).catch(deps.onError)
         const decided = frozen
           ? result
           : await transact(deps, id, (i) => complete(i, deps.policy, deps.keys, deps.clock()))

@@ -26,6 +26,9 @@ export const currentKey = (groupTag: string): string => `keyturn:{${groupTag}}:c
 export const ACTIVE = 'keyturn:active'
 export const ALL = 'keyturn:all'
 
+/** Names of sources to when a bot last had them in its configuration. */
+export const SOURCES = 'keyturn:sources'
+
 /** The counter of one process that watches whether Redis keeps what it confirmed. */
 export const witnessKey = (process: string): string => `keyturn:witness:${process}`
 

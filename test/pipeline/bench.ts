@@ -204,7 +204,8 @@ export async function createBench(
     runner,
     gather: createGather(bench),
     terminal: createTerminal({ ...common, incidentId, ordinal }),
-    botTick: (shown = true) => createBotTick({ ...common, freezer, keys, isShown: async () => shown })(),
+    botTick: (shown = true, attendance?: Parameters<typeof createBotTick>[0]['attendance']) =>
+      createBotTick({ ...common, freezer, keys, isShown: async () => shown, attendance })(),
     workerTick: () => createWorkerTick({ ...common })(),
     /** An incident whose first change is planned. */
     async open(alert = alertOf()): Promise<string> {

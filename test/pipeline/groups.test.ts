@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { type Incident, remarksOf } from '../../src/domain/incident.ts'
 import type { Playbook } from '../../src/domain/playbook.ts'
+import { createAttendance } from '../../src/redis/attendance.ts'
 import { alertmanager } from '../../src/sources/alertmanager.ts'
 import { startRedis } from '../redis/server.ts'
 import { outcome } from '../sources/edge.ts'
-import { alertOf, type Bench, createBench, PLAYBOOK } from './bench.ts'
+import { ada, alertOf, type Bench, createBench, PLAYBOOK } from './bench.ts'
 
 let redis: Awaited<ReturnType<typeof startRedis>>
 let w: Bench
@@ -244,5 +245,73 @@ describe('an alert', () => {
       await post(body(['a'], { status: 'resolved' }), 'eu', w.ingestBy(playbooks))
       expect((await load()).resolvedAt).not.toBeNull()
     }
+  })
+})
+
+describe('an incident whose source was taken out of the configuration', () => {
+  const bot = (own: string[]) => {
+    const attendance = createAttendance({ redis: w.client, own, clock: w.bench.clock })
+    return () => w.botTick(true, attendance)
+  }
+  const DAY = 24 * 3_600_000
+
+  it('ends when no bot has had it for a day, and says why', async () => {
+    await post(body(['a']))
+    const { id } = await load()
+    await w.propose(id, 'p1', true)
+    await bot(['eu'])()
+    const [other, without] = [bot(['us', 'eu']), bot(['us'])]
+    w.time.offset += DAY
+    await other()
+    await without()
+    expect((await load()).resolvedAt).toBeNull()
+    w.time.offset += DAY - 60_000
+    await without()
+    expect((await load()).resolvedAt).toBeNull()
+    w.time.offset += 120_000
+    await without()
+    const incident = await load()
+    expect(incident.resolvedAt).not.toBeNull()
+    expect(await w.decide(id)).toMatchObject({ ok: false })
+    expect(remarksOf(incident)).toEqual([expect.stringContaining('The source “eu” is not configured any more')])
+    expect(w.errors).toEqual([])
+  })
+
+  it('counts from the first look, where no bot has ever said that it had it; a freeze is none', async () => {
+    await w.freezer.freeze({ by: 'ada', reason: 'r', person: ada })
+    await post(body(['a']))
+    const without = bot([])
+    await without()
+    w.time.offset += DAY - 60_000
+    await without()
+    expect(
+      await Promise.all((await w.journal.active()).map(async (id) => (await w.journal.load(id))!.resolvedAt)),
+    ).toEqual([null, null])
+    w.time.offset += 120_000
+    await without()
+    const left = await Promise.all((await w.journal.all()).map((id) => w.journal.load(id)))
+    expect(left.filter((i) => i!.resolvedAt === null).map((i) => i!.title)).toEqual([expect.stringContaining('Frozen')])
+  })
+
+  it('goes on while another alert of it fires from a source that is there', async () => {
+    await post(body(['a']), 'old')
+    await post(body(['a']), 'new')
+    const renamed = bot(['new'])
+    await renamed()
+    w.time.offset += DAY + 60_000
+    await renamed()
+    expect(firing(await load())).toEqual(['a'])
+    await post(body(['a'], { status: 'resolved' }), 'new')
+    expect((await load()).resolvedAt).not.toBeNull()
+  })
+
+  it('keeps no other work of the round from being done when Redis does not let it look', async () => {
+    const id = await w.open()
+    w.time.offset += 3 * DAY
+    const refuse = async () => {
+      throw new Error('NOPERM')
+    }
+    await w.botTick(true, { attend: refuse, isGone: refuse })
+    expect((await w.state(id)).status).toBe('expired')
   })
 })
