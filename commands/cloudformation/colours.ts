@@ -1,9 +1,9 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { Refused } from '../../src/domain/command.ts'
 import { Commit } from '../github/verdict.ts'
+import { rest } from '../settle.ts'
 import type { Service } from './connection.ts'
-import { isBusy, type Side, sidesOf, type stacksOf, versionAt } from './look.ts'
+import { isBusy, type Side, sidesOf, type stacksOf, trafficOf, versionAt } from './look.ts'
 import type { Update } from './update.ts'
 
 /** What a rollback does, as its plan keeps it. */
@@ -18,7 +18,10 @@ export type RollBack = Readonly<{
   bad: string
   /** Null when the commit is on its colour already. */
   deploy: Update | null
-  drain: Update
+  /** Null when the users are moved by something else, or there already. */
+  traffic: Update | null
+  /** Null when nothing tells that the users have left the other colour: then both go on. */
+  drain: Update | null
 }>
 
 /** Which colour gets the commit and which one goes. Both run while an earlier rollback has stopped half-way. */
@@ -46,6 +49,7 @@ export function chooseColours(name: string, sides: Side[], wanted: string): { to
 export async function untilHealthy(
   data: RollBack,
   service: Service,
+  { what, url, hint = '' }: { what: string; url: string; hint?: string },
   everySeconds: number,
   ctx: RunContext,
 ): Promise<number> {
@@ -55,18 +59,18 @@ export async function untilHealthy(
   while (inRow < service.healthyAnswers) {
     if (ctx.now().getTime() > until)
       throw new Error(
-        `${data.to} was not healthy within ${service.healthyMinutes} minutes (${last}); ${data.from} still runs, nothing was taken away`,
+        `${what} did not answer ${data.commit} within ${service.healthyMinutes} minutes (${last}); ${data.from} still runs, nothing was taken away${hint}`,
       )
-    const seen = await versionAt(service, service.colours[data.to]!.url, ctx.signal)
+    const seen = await versionAt(service, url, ctx.signal)
     inRow = 'commit' in seen && seen.commit === data.commit ? inRow + 1 : 0
     last = 'commit' in seen ? `it answers ${seen.commit}` : seen.fault
-    ctx.progress(inRow, service.healthyAnswers, `${data.to}: ${last}`)
-    if (inRow < service.healthyAnswers) await pause(everySeconds * 1000, undefined, { signal: ctx.signal })
+    ctx.progress(inRow, service.healthyAnswers, `${what}: ${last}`)
+    if (inRow < service.healthyAnswers) await rest(everySeconds, ctx.signal)
   }
   return inRow
 }
 
-/** Just before copies are taken away: nobody has deployed meanwhile, and the colour that stays still answers. */
+/** Just before copies are taken away: nobody has deployed meanwhile, and both users and the colour that stays get the commit. */
 export async function refuseUnlessReady(
   data: RollBack,
   service: Service,
@@ -82,4 +86,15 @@ export async function refuseUnlessReady(
   const seen = await versionAt(service, service.colours[data.to]!.url, ctx.signal)
   if (stays?.version !== data.commit || stays.capacity === 0 || !('commit' in seen && seen.commit === data.commit))
     throw new Refused(`${data.to} does not run ${data.commit} any more. Both colours were left as they are.`)
+  const users = trafficOf(service, stacks)
+  if (service.traffic && users !== data.to)
+    throw new Refused(
+      `The traffic is set to ${users ?? 'neither colour'}, not to ${data.to}. Both colours were left running.`,
+    )
+  if (!service.publicUrl) return
+  const got = await versionAt(service, service.publicUrl, ctx.signal)
+  if (!('commit' in got && got.commit === data.commit))
+    throw new Refused(
+      `Users get ${'commit' in got ? got.commit : `no version (${got.fault})`}, not ${data.commit}. Both colours were left running.`,
+    )
 }

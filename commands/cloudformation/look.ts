@@ -1,13 +1,16 @@
 import { type CloudFormationClient, DescribeStacksCommand, type Stack } from '@aws-sdk/client-cloudformation'
 import { Refused } from '../../src/domain/command.ts'
+import { digest } from '../../src/domain/plan.ts'
 import { exchange } from '../http/exchange.ts'
+import { maskSecrets } from '../mask.ts'
 import type { Service } from './connection.ts'
 
 /** The stack as CloudFormation describes it; Refused if there is none. */
 export async function findStack(client: CloudFormationClient, name: string, signal: AbortSignal): Promise<Stack> {
   try {
     const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }), { abortSignal: signal })
-    if (Stacks[0]) return Stacks[0]
+    const found = Stacks.find((one) => one.StackName === name)
+    if (found) return found
   } catch (error) {
     if (!(error instanceof Error && error.name === 'ValidationError' && /does not exist/.test(error.message)))
       throw error
@@ -21,7 +24,9 @@ export async function stacksOf(
   service: Service,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Stack>> {
-  const names = [...new Set(Object.values(service.colours).map((c) => c.stack))].sort()
+  const { colours, traffic } = service
+  const own = Object.values(colours).map((colour) => colour.stack)
+  const names = [...new Set([...own, ...(traffic ? [traffic.stack] : [])])].sort()
   const found = new Map<string, Stack>()
   for (const name of names) found.set(name, await findStack(client, name, signal))
   return found
@@ -51,16 +56,34 @@ export function sidesOf(service: Service, stacks: ReadonlyMap<string, Stack>): S
     .sort((a, b) => a.colour.localeCompare(b.colour))
 }
 
-/** The stack as it was shown: another update, or another value of any parameter, is another world. */
+/**
+ * The stack as it was shown: another update, or another value of any parameter, is another world. The values themselves may be
+ * secrets, and a fingerprint is kept.
+ */
 export function fingerprintOf(stack: Stack): string {
   const parameters = (stack.Parameters ?? [])
     .map((p) => `${p.ParameterKey}=${p.ResolvedValue ?? p.ParameterValue}`)
     .sort()
-  return `${stack.StackId} ${stack.StackStatus} ${updatedOf(stack)} ${parameters.join(' ')}`
+  return `${stack.StackId} ${stack.StackStatus} ${updatedOf(stack)} ${digest(parameters)}`
 }
 
 export const updatedOf = (stack: Stack): string =>
   (stack.LastUpdatedTime ?? stack.CreationTime)?.toISOString() ?? 'unknown'
+
+/** The colour that the traffic's parameter names; null when it names none, or the service has no such parameter. */
+export function trafficOf({ traffic }: Service, stacks: ReadonlyMap<string, Stack>): string | null {
+  if (!traffic) return null
+  const now = parameterOf(stacks.get(traffic.stack)!, traffic.parameter)
+  return Object.entries(traffic.values).find(([, value]) => value === now)?.[0] ?? null
+}
+
+/** Whose rights CloudFormation changes the stack's resources with. */
+export const rightsOf = (stack: Stack, stackRoleArn: string | undefined): string =>
+  stackRoleArn ?? stack.RoleARN ?? 'those of the connection itself'
+
+/** Parameters whose values Systems Manager holds: CloudFormation reads them anew with every update. */
+export const readAnew = (stack: Stack): string[] =>
+  (stack.Parameters ?? []).filter((p) => p.ResolvedValue !== undefined).map((p) => p.ParameterKey ?? '')
 
 const MOST_BYTES = 16_384
 const PATIENCE = 5_000
@@ -95,8 +118,8 @@ function commitIn(body: string, field: string): string | null {
   try {
     const json: unknown = JSON.parse(body)
     if (typeof json !== 'object' || json === null || !Object.hasOwn(json, field)) return null
-    return String((json as Record<string, unknown>)[field]).slice(0, 80)
+    return maskSecrets(String((json as Record<string, unknown>)[field])).slice(0, 80)
   } catch {
-    return body.trim().slice(0, 80) || null
+    return maskSecrets(body.trim()).slice(0, 80) || null
   }
 }

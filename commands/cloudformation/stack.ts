@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
+import { maskSecrets, maskValue } from '../mask.ts'
 import { cloudformation, serviceOf } from './connection.ts'
-import { isBusy, sidesOf, stacksOf, updatedOf, versionAt } from './look.ts'
+import { isBusy, sidesOf, stacksOf, trafficOf, updatedOf, versionAt } from './look.ts'
 
 const SHOWN = 40
 
-/** Shows what is deployed of a service: by stack and colour as set and as answered, with parameters and outputs. */
+/** Shows what is deployed of a service: by stack and colour as set and as answered, where the users are, and what may be shown. */
 export const cloudformationStack = defineRead({
   id: 'cloudformation.stack',
-  summary: 'Show the stacks of a service, and which version each colour has and answers',
+  summary: 'Show the stacks of a service, which version each colour has and answers, and which one the users get',
   effect: 'read',
   params: z.object({
     connection: z.string().describe('CloudFormation connection'),
@@ -27,19 +28,44 @@ export const cloudformationStack = defineRead({
     }
     const live = sides.filter((side) => side.capacity > 0)
     const busy = [...stacks.values()].filter(isBusy).map((stack) => `${stack.StackName} is ${stack.StackStatus}`)
-    const facts = [...stacks.values()].flatMap((stack) => [
-      [stack.StackName ?? '', 'status', [stack.StackStatus, stack.StackStatusReason].filter(Boolean).join(': ')],
-      [stack.StackName ?? '', 'last updated', updatedOf(stack)],
-      ...(stack.Parameters ?? []).map((p) => [
-        stack.StackName ?? '',
-        `parameter ${p.ParameterKey}`,
-        p.ResolvedValue ?? p.ParameterValue ?? '',
-      ]),
-      ...(stack.Outputs ?? []).map((o) => [stack.StackName ?? '', `output ${o.OutputKey}`, o.OutputValue ?? '']),
+    const shown = new Set([
+      ...Object.values(service.colours).flatMap((colour) => [colour.version, colour.capacity]),
+      ...(service.traffic ? [service.traffic.parameter] : []),
+      ...service.show,
     ])
+    const facts = [...stacks.values()].flatMap((stack) => {
+      const { StackName = '', StackStatus, StackStatusReason, Parameters = [], Outputs = [] } = stack
+      const values = [
+        ...Parameters.map((p) => ({
+          what: 'parameter',
+          key: p.ParameterKey ?? '',
+          value: p.ResolvedValue ?? p.ParameterValue,
+        })),
+        ...Outputs.map((o) => ({ what: 'output', key: o.OutputKey ?? '', value: o.OutputValue })),
+      ]
+      const hidden = values.filter(({ key }) => !shown.has(key))
+      const state = [StackStatus, StackStatusReason && maskSecrets(StackStatusReason)].filter(Boolean).join(': ')
+      return [
+        [StackName, 'status', state],
+        [StackName, 'last updated', updatedOf(stack)],
+        ...values
+          .filter(({ key }) => shown.has(key))
+          .map(({ what, key, value }) => [StackName, `${what} ${key}`, maskValue(key, value ?? '')]),
+        ...(hidden.length > 0 ? [[StackName, 'not shown', `${hidden.length} parameters and outputs`]] : []),
+      ]
+    })
+    const users: string[] = []
+    if (service.traffic) users.push(`The traffic is set to ${trafficOf(service, stacks) ?? 'neither colour'}`)
+    if (service.publicUrl) {
+      const seen = await versionAt(service, service.publicUrl, ctx.signal)
+      users.push(`Users get ${'commit' in seen ? seen.commit : `no version: ${seen.fault}`}`)
+    }
+    if (users.length === 0)
+      users.push('Which colour the users get is not known: the connection names no traffic and no publicUrl')
     return {
       summary: `${name} (${environment}, ${settings.region}) runs ${live.map((s) => `${s.version} on ${s.colour}`).join(' and ') || 'nowhere'}${busy.length > 0 ? `; a deploy is going on: ${busy.join(', ')}` : ''}.`,
       blocks: [
+        { type: 'text', text: `${users.join('. ')}.` },
         { type: 'table', columns: ['Colour', 'Stack', 'Version set', 'Copies', 'Version answered'], rows, omitted: 0 },
         {
           type: 'table',

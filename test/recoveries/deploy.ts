@@ -40,6 +40,8 @@ export async function startShop() {
           checkout: {
             repository: 'shop/checkout',
             healthyAnswers: 3,
+            traffic: { stack: 'edge', parameter: 'Live', values: { blue: 'blue', green: 'green' }, waitSeconds: 0 },
+            publicUrl: aws.url('public'),
             colours: { blue: colour('Blue'), green: colour('Green') },
           },
         },
@@ -52,10 +54,14 @@ export async function startShop() {
       ci.push(GOOD, 'Round to cents')
       ci.push(BAD, 'Add a coupon', [{ name: 'tests', status: 'in_progress', conclusion: null }])
       aws.addStack('checkout', { BlueVersion: GOOD, BlueCopies: '0', GreenVersion: BAD, GreenCopies: '2' })
+      aws.addStack('edge', { Live: 'green' })
     },
     mended(want: object = { BlueVersion: GOOD, BlueCopies: '2', GreenVersion: BAD, GreenCopies: '0' }) {
       const now = JSON.stringify(aws.state.stacks.get('checkout')?.parameters)
       if (now !== JSON.stringify(want)) throw new Error(`not rolled back: ${now}`)
+      const users = aws.state.stacks.get('edge')?.parameters.Live?.replace(/^./, (first) => first.toUpperCase())
+      if (want[`${users}Copies` as keyof typeof want] === '0')
+        throw new Error(`the users are on ${users}, which has no copies`)
     },
     close: () => Promise.all([aws.close(), ci.close()]),
   }

@@ -27,7 +27,7 @@ function output(call: Call): string {
 
 /** The parameters of the stack `checkout`, with every update so far. */
 function stack({ before }: Call): Record<string, string> {
-  const set = { BlueVersion: GOOD, BlueCopies: '0', GreenVersion: BAD, GreenCopies: '3' }
+  const set = { BlueVersion: GOOD, BlueCopies: '0', GreenVersion: BAD, GreenCopies: '3', Live: 'green' }
   for (const { action, input } of before)
     if (action === 'UpdateStack')
       for (const { ParameterKey: key = '', ParameterValue: value } of members(formOf(input), 'Parameters'))
@@ -153,7 +153,9 @@ export const cloudformation: Peer = {
       url: `${origin}/${name}/version`,
     })
     const colours = { blue: colour('Blue'), green: colour('Green') }
-    const checkout = { repository: 'shop/checkout', colours, healthyAnswers: 2 }
+    const values = { blue: 'blue', green: 'green' }
+    const traffic = { stack: 'checkout', parameter: 'Live', values, waitSeconds: 0 }
+    const checkout = { repository: 'shop/checkout', colours, healthyAnswers: 2, traffic }
     return { ...awsAt(origin), checks: 'github', services: { checkout }, pollSeconds: 0.001 }
   },
   reply: ({ segments }, call) => ({ json: { commit: stack(call)[`${segments[1]}Version`] } }),

@@ -47,6 +47,7 @@ export async function startQuery(
 ) {
   const calls: URLSearchParams[] = []
   let lost: string | null = null
+  const refused: { action: string; fault: QueryFault; left: number }[] = []
   const server = createServer(async (request, reply) => {
     let body = ''
     for await (const chunk of request) body += chunk
@@ -59,6 +60,11 @@ export async function startQuery(
         throw new QueryFault('MissingAuthenticationToken', `not signed for ${service}`)
       const handle = form.get('Version') === version ? actions[action] : undefined
       if (!handle) throw new QueryFault('InvalidAction', `The action ${action} is not valid.`)
+      const refusal = refused.find((one) => one.left > 0 && one.action === action)
+      if (refusal) {
+        refusal.left--
+        throw refusal.fault
+      }
       const result = xml(handle(form))
       if (lost === action) {
         lost = null
@@ -84,6 +90,10 @@ export async function startQuery(
     /** The next request of this action is done, and its reply never comes. */
     lose(action: string) {
       lost = action
+    },
+    /** The next requests of this action are answered with this error; too many requests if none is named. */
+    refuse(action: string, times: number, fault = new QueryFault('Throttling', 'Rate exceeded')) {
+      refused.push({ action, fault, left: times })
     },
     async close() {
       server.closeAllConnections()

@@ -32,7 +32,9 @@ describe('blue/green rollback', () => {
       capacity: `${name}Copies`,
       url: aws.url(name.toLowerCase()),
     })
+    aws.addStack('edge', { Live: 'green', Certificate: 'canary-certificate' })
     const service = { repository: 'shop/checkout', colours: { blue: colour('Blue'), green: colour('Green') } }
+    const traffic = { stack: 'edge', parameter: 'Live', values: { blue: 'blue', green: 'green' }, waitSeconds: 0 }
     world = createWorld({
       secrets: { K: 'local', CI_TOKEN: TOKEN },
       connections: {
@@ -52,10 +54,14 @@ describe('blue/green rollback', () => {
             accessKeyIdFrom: 'K',
             secretAccessKeyFrom: 'K',
             checks: 'ci',
+            backoffMs: 1,
             pollSeconds: 0.002,
             services: {
-              checkout: { ...service, healthyAnswers: 3 },
-              hasty: { ...service, healthyMinutes: 0.0005 },
+              checkout: { ...service, healthyAnswers: 3, traffic, show: ['Url', 'Dsn', 'ApiKey'] },
+              hasty: { ...service, healthyMinutes: 0.0005, traffic },
+              seen: { ...service, healthyAnswers: 3, traffic, publicUrl: aws.url('public') },
+              routed: { ...service, healthyAnswers: 3, healthyMinutes: 0.005, publicUrl: aws.url('public') },
+              blind: { ...service, healthyAnswers: 3 },
               ghost: {
                 ...service,
                 colours: { blue: colour('Blue'), green: { ...colour('Green'), stack: 'nowhere' } },
@@ -84,22 +90,48 @@ describe('blue/green rollback', () => {
     if (cloudformationStack.effect !== 'read') throw new Error('no read')
     const found = await cloudformationStack.read(at, world.read())
     expect(found.summary).toContain(`runs ${BAD} on green`)
-    expect(found.blocks[0]).toMatchObject({
+    expect(found.blocks[0]).toEqual({ type: 'text', text: 'The traffic is set to green.' })
+    expect(found.blocks[1]).toMatchObject({
       rows: [
         ['blue', 'checkout', GOOD, '0', 'idle'],
         ['green', 'checkout', BAD, '3', BAD],
       ],
     })
     expect(JSON.stringify(found)).not.toContain('canary')
-    expect(found.blocks[1]).toMatchObject({
-      rows: expect.arrayContaining([['checkout', 'output Url', 'https://checkout.example.com']]),
+    expect(found.blocks[2]).toMatchObject({
+      rows: expect.arrayContaining([
+        ['checkout', 'output Url', 'https://checkout.example.com'],
+        ['checkout', 'output Dsn', '[secret]'],
+        ['checkout', 'output ApiKey', '[secret]'],
+        ['checkout', 'not shown', '1 parameters and outputs'],
+        ['edge', 'parameter Live', 'green'],
+      ]),
     })
+  })
+
+  it('shows no parameter and no output that the settings do not name, and what users get', async () => {
+    if (cloudformationStack.effect !== 'read') throw new Error('no read')
+    const found = await cloudformationStack.read({ ...at, service: 'seen' }, world.read())
+    expect(JSON.stringify(found)).not.toMatch(/canary|checkout\.example\.com/)
+    expect(found.blocks[0]).toEqual({ type: 'text', text: `The traffic is set to green. Users get ${BAD}.` })
+    const blind = await cloudformationStack.read({ ...at, service: 'blind' }, world.read())
+    expect(blind.blocks[0]).toMatchObject({ text: expect.stringContaining('Which colour the users get is not known') })
+  })
+
+  it('keeps no value of a parameter in its plan', async () => {
+    stack().parameters.ApiToken = 'canary-token'
+    const one = await propose(rollBack, at, world.read())
+    expect(JSON.stringify(one)).not.toContain('canary')
+    stack().parameters.ApiToken = 'another'
+    expect((await propose(rollBack, at, world.read())).targets).not.toEqual(one.targets)
   })
 
   it('raises the idle colour, waits for its commit, and only then takes the other one away', async () => {
     const plan = await propose(rollBack, at, world.read())
     expect(plan.summary).toBe(`Roll checkout back from ${BAD} (green) to ${GOOD} (blue)`)
-    expect(plan.steps.map((step) => step.id)).toEqual(['deploy', 'deployed', 'healthy', 'drain', 'drained'])
+    expect(plan.steps.map((step) => step.id)).toEqual([
+      ...['deploy', 'deployed', 'healthy', 'traffic', 'moved', 'drain', 'drained'],
+    ])
     const greenCopies: string[] = []
     aws.state.onVersion = () => void greenCopies.push(stack().parameters.GreenCopies!)
     const { ctx, recording } = world.run(plan)
@@ -115,7 +147,7 @@ describe('blue/green rollback', () => {
     // One while it warms up, three in a row, one just before the change.
     expect(greenCopies).toEqual(Array(5).fill('3'))
     const checks = await rollBack.verify(plan, world.read())
-    expect(checks.map((check) => check.ok)).toEqual([true, true])
+    expect(checks.map((check) => check.ok)).toEqual([true, true, true])
     expect((await rollBack.probe(plan, 'drained', world.read())).landed).toBe('yes')
   })
 
@@ -124,7 +156,7 @@ describe('blue/green rollback', () => {
     expect(one).toEqual(again)
     await rollBack.run(one, world.run(one).ctx)
     const tokens = aws.sent('UpdateStack').map((form) => form.get('ClientRequestToken'))
-    expect(new Set(tokens).size).toBe(2)
+    expect(new Set(tokens).size).toBe(3)
   })
 
   it('puts a given commit on the idle colour, if its checks are green', async () => {
@@ -136,14 +168,14 @@ describe('blue/green rollback', () => {
   it('leaves the other colour running when the right commit is not answered', async () => {
     aws.state.answers = OLDER
     const plan = await propose(rollBack, { ...at, service: 'hasty' }, world.read())
-    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow('was not healthy within')
+    await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow('blue did not answer')
     expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '3' })
     expect((await rollBack.probe(plan, 'healthy', world.read())).landed).toBe('no')
     // What is half done is gone on with: the same commit, and only what is missing.
     aws.state.answers = null
     expect(await refusal()).toContain('Give the commit of the one that stays')
     const rest = await propose(rollBack, { ...at, commit: GOOD }, world.read())
-    expect(rest.steps.map((step) => step.id)).toEqual(['healthy', 'drain', 'drained'])
+    expect(rest.steps.map((step) => step.id)).toEqual(['healthy', 'traffic', 'moved', 'drain', 'drained'])
     await rollBack.run(rest, world.run(rest).ctx)
     expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '0' })
   })
@@ -230,7 +262,7 @@ describe('blue/green rollback', () => {
       if (asked === 4) meanwhile()
     }
     await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow(why)
-    expect(aws.sent('UpdateStack')).toHaveLength(1)
+    expect(stack().parameters.GreenCopies).toBe('3')
   })
 
   it('stops waiting when it is cancelled', async () => {
@@ -275,5 +307,118 @@ describe('blue/green rollback', () => {
     stack().parameters.GreenCopies = '0'
     expect(await refusal()).toContain('Neither colour')
     for (const commit of ['', 'main', '$(id)', `${GOOD} `]) expect(await refusal({ commit })).toMatch(/^ZodError/)
+  })
+
+  describe('moves the users', () => {
+    const seen = { ...at, service: 'seen' }
+    const users = async () => (await fetch(aws.url('public'))).status
+
+    it('before it takes anything away, and waits until they get the commit', async () => {
+      aws.state.lag = 4
+      const plan = await propose(rollBack, seen, world.read())
+      expect(plan.steps.map((step) => step.id)).toEqual([
+        ...['deploy', 'deployed', 'healthy', 'traffic', 'moved', 'public', 'drain', 'drained'],
+      ])
+      const outages: string[] = []
+      const { ctx } = world.run(plan)
+      const { step } = ctx
+      const watched = async (id: string, work: () => Promise<unknown>) => {
+        const done = await step(id, work as never)
+        if ((await users()) !== 200) outages.push(id)
+        return done
+      }
+      await rollBack.run(plan, { ...ctx, step: watched as typeof step })
+      expect(outages).toEqual([])
+      expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '0' })
+      expect(aws.state.stacks.get('edge')!.parameters.Live).toBe('blue')
+      expect((await rollBack.verify(plan, world.read())).map((check) => check.ok)).toEqual([true, true, true, true])
+      for (const id of ['traffic', 'moved', 'drain'])
+        expect([id, (await rollBack.probe(plan, id, world.read())).landed]).toEqual([id, 'yes'])
+    })
+
+    it('and takes nothing away when they still get the other one, whoever moves them', async () => {
+      aws.state.users = 'green'
+      const plan = await propose(rollBack, { ...at, service: 'routed' }, world.read())
+      expect(plan.steps.map((step) => step.id)).toEqual([
+        ...['deploy', 'deployed', 'healthy', 'public', 'drain', 'drained'],
+      ])
+      await expect(rollBack.run(plan, world.run(plan).ctx)).rejects.toThrow(
+        /what users get did not answer a{40} within .* green still runs, nothing was taken away/,
+      )
+      expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '3' })
+      expect((await rollBack.verify(plan, world.read())).map((check) => check.ok)).toEqual([true, false, false])
+      // A router follows by itself, and the rest is done.
+      aws.state.users = 'blue'
+      const rest = await propose(rollBack, { ...at, service: 'routed', commit: GOOD }, world.read())
+      await rollBack.run(rest, world.run(rest).ctx)
+      expect(stack().parameters.GreenCopies).toBe('0')
+    })
+
+    it('not where it does not know how: both colours go on, and it says so', async () => {
+      const plan = await propose(rollBack, { ...at, service: 'blind' }, world.read())
+      expect(plan.steps.map((step) => step.id)).toEqual(['deploy', 'deployed', 'healthy'])
+      expect(plan.warnings[1]).toContain('green goes on, and users may still get')
+      expect(await rollBack.run(plan, world.run(plan).ctx)).toContain('Move the users by hand')
+      expect(stack().parameters).toMatchObject({ BlueCopies: '3', GreenCopies: '3' })
+      expect((await rollBack.verify(plan, world.read())).map((check) => check.ok)).toEqual([true, false])
+      expect(await refusal({ service: 'blind', commit: GOOD })).toContain('What the users get is not known')
+    })
+
+    it('refuses when their parameter names neither colour, and when somebody else moved them meanwhile', async () => {
+      const plan = await propose(rollBack, seen, world.read())
+      const { ctx } = world.run(plan)
+      const { step } = ctx
+      const meddled = async (id: string, work: () => Promise<unknown>) => {
+        if (id === 'traffic') aws.state.stacks.get('edge')!.parameters.Live = 'half'
+        return step(id, work as never)
+      }
+      await expect(rollBack.run(plan, { ...ctx, step: meddled as typeof step })).rejects.toThrow(
+        'moved by somebody else',
+      )
+      expect(await refusal({ service: 'seen', commit: GOOD })).toContain('Live of "edge" names neither colour')
+    })
+
+    it('outlives a throttled account and knows after a lost reply that they were moved', async () => {
+      const plan = await propose(rollBack, seen, world.read())
+      const { ctx } = world.run(plan)
+      const { step } = ctx
+      const unlucky = async (id: string, work: () => Promise<unknown>) => {
+        if (id === 'deployed') aws.refuse('DescribeStacks', 12)
+        if (id === 'traffic') aws.lose('UpdateStack')
+        return step(id, work as never)
+      }
+      await expect(rollBack.run(plan, { ...ctx, step: unlucky as typeof step })).rejects.toMatchObject({
+        name: 'Unanswered',
+      })
+      expect((await rollBack.probe(plan, 'traffic', world.read())).landed).toBe('yes')
+      expect(stack().parameters.GreenCopies).toBe('3')
+    })
+  })
+
+  it('says whose rights an update takes, and that parameters of Systems Manager are read anew', async () => {
+    aws.state.held.set('Image', 'ami-1')
+    stack().parameters.Image = '/images/checkout'
+    const plan = await propose(rollBack, at, world.read())
+    expect(plan.targets[0]?.details['Changed with']).toBe('those of the connection itself')
+    expect(plan.warnings.at(-1)).toContain('Systems Manager holds Image of checkout: each update takes the value')
+  })
+
+  it('takes no traffic that would not tell the colours apart', () => {
+    const colour = { stack: 'a', version: 'V', capacity: 'C', url: 'https://blue.example.com/version' }
+    const parse = (values: object) =>
+      cloudformation.settings.safeParse({
+        ...{ region: 'eu-west-1', checks: 'ci' },
+        services: {
+          checkout: {
+            repository: 'shop/checkout',
+            colours: { blue: colour, green: { ...colour, version: 'W', capacity: 'D' } },
+            traffic: { stack: 'edge', parameter: 'Live', values },
+          },
+        },
+      }).success
+    expect(parse({ blue: '1', green: '2' })).toBe(true)
+    expect([parse({ blue: '1', green: '1' }), parse({ blue: '1' }), parse({ red: '1', green: '2' })]).toEqual([
+      ...[false, false, false],
+    ])
   })
 })

@@ -14,7 +14,7 @@ type Stack = {
   /** Set while an update goes on: what it leaves when it is over, and after how many looks. */
   update?: { parameters: Record<string, string>; looks: number; token: string }
 }
-type Event = { token: string; status: string; reason?: string; resource: string }
+type Event = { token: string; status: string; reason?: string; resource: string; at: string }
 
 /** CloudFormation with stacks whose updates end after some looks, and a service that runs what the stacks say. */
 export async function startCloudFormation() {
@@ -29,6 +29,12 @@ export async function startCloudFormation() {
     warmUp: 1,
     /** When set, what every version endpoint answers instead. */
     answers: null as string | null,
+    /** Where the users come in: answers that still go to the colour of before, after the parameter `Live` was changed. */
+    lag: 0,
+    /** When set, the colour that the users get, whatever a parameter says. */
+    users: null as string | null,
+    /** Parameters whose values Systems Manager holds, by their name. */
+    held: new Map<string, string>(),
     /** Called after each request to a version endpoint. */
     onVersion: (_colour: string) => {},
   }
@@ -46,7 +52,8 @@ export async function startCloudFormation() {
     return stack
   }
   const eventsOf = (stack: Stack) => state.events.get(stack.StackName) ?? []
-  const note = (stack: Stack, event: Event) => state.events.set(stack.StackName, [event, ...eventsOf(stack)])
+  const note = (stack: Stack, event: Omit<Event, 'at'>) =>
+    state.events.set(stack.StackName, [{ ...event, at: new Date(clock).toISOString() }, ...eventsOf(stack)])
 
   function go(stack: Stack): void {
     const { update } = stack
@@ -72,8 +79,13 @@ export async function startCloudFormation() {
       const Parameters = Object.entries(parameters).map(([ParameterKey, ParameterValue]) => ({
         ParameterKey,
         ParameterValue: ParameterKey === 'Password' ? '****' : ParameterValue,
+        ...(state.held.has(ParameterKey) && { ResolvedValue: state.held.get(ParameterKey) }),
       }))
-      const Outputs = [{ OutputKey: 'Url', OutputValue: 'https://checkout.example.com' }]
+      const Outputs = [
+        { OutputKey: 'Url', OutputValue: 'https://checkout.example.com' },
+        { OutputKey: 'ApiKey', OutputValue: 'canary-api-key' },
+        { OutputKey: 'Dsn', OutputValue: 'postgres://shop:canary-dsn@db/shop' },
+      ]
       return { Stacks: [{ ...shown, Parameters, Capabilities: capabilities, Outputs }] }
     },
     DescribeStackEvents(form) {
@@ -89,7 +101,7 @@ export async function startCloudFormation() {
           ResourceStatus: event.status,
           ResourceStatusReason: event.reason,
           ClientRequestToken: event.token,
-          Timestamp: stack.CreationTime,
+          Timestamp: event.at,
         })),
         NextToken: eventsOf(stack).length > from + 2 ? from + 2 : undefined,
       }
@@ -130,8 +142,17 @@ export async function startCloudFormation() {
   })
 
   const stale = new Map<string, { set: string; left: number }>()
+  let before: { users: string; left: number } | null = null
+  /** The colour that the parameter `Live` of any stack names, as soon as all have heard of it. */
+  const usersAt = (): string => {
+    const live = [...state.stacks.values()].find((one) => Object.hasOwn(one.parameters, 'Live'))?.parameters.Live ?? ''
+    before ??= { users: live, left: state.lag }
+    if (before.users !== live && before.left-- <= 0) before = { users: live, left: state.lag }
+    return state.users ?? before.users
+  }
   const service = createServer((request, reply) => {
-    const [, colour = ''] = (request.url ?? '').split('/')
+    const [, asked = ''] = (request.url ?? '').split('/')
+    const colour = asked === 'public' ? usersAt() : asked
     const name = `${colour[0]?.toUpperCase()}${colour.slice(1)}`
     const stack = [...state.stacks.values()].find((one) => Object.hasOwn(one.parameters, `${name}Version`))
     const copies = Number(stack?.parameters[`${name}Copies`] ?? 0)
@@ -142,7 +163,7 @@ export async function startCloudFormation() {
     const warm = stale.get(colour)!.left === 0
     if (copies === 0 || !warm) reply.writeHead(503).end('no healthy copies')
     else reply.writeHead(200).end(JSON.stringify({ commit: state.answers ?? set.split(' ')[0], built: 'yesterday' }))
-    state.onVersion(colour)
+    state.onVersion(asked)
   })
   service.listen(0, '127.0.0.1')
   await once(service, 'listening')
@@ -163,7 +184,7 @@ export async function startCloudFormation() {
         parameters: { ...parameters },
         capabilities: ['CAPABILITY_IAM'],
       })
-      for (const name of ['Blue', 'Green'])
+      for (const name of ['Blue', 'Green'].filter((one) => Object.hasOwn(parameters, `${one}Version`)))
         stale.set(name.toLowerCase(), {
           set: `${parameters[`${name}Version`]} ${Number(parameters[`${name}Copies`]) > 0}`,
           left: 0,

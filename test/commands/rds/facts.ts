@@ -24,7 +24,8 @@ export const facts = defineFacts({
     },
     {
       says: 'A snapshot asked for by its ARN is not found; a cluster is found by identifier or ARN.',
-      source: 'moto 5.1 (tried before) and @aws-sdk/client-rds 3.1169.0, models_0.d.ts, DescribeDBClustersMessage',
+      source:
+        'https://github.com/getmoto/moto, which the command was run against before, and @aws-sdk/client-rds 3.1169.0, models_0.d.ts, DescribeDBClustersMessage',
       read,
     },
     {

@@ -1,0 +1,47 @@
+import { defineFacts } from '../../harness/facts.ts'
+
+const model = (type: string) => `@aws-sdk/client-cloudformation 3.1169.0, models_0.d.ts, ${type}`
+const read = '2026-11-28'
+
+export const facts = defineFacts({
+  of: 'AWS CloudFormation',
+  enforcedBy: ['test/commands/cloudformation/server.ts', 'test/commands/aws/query-server.ts'],
+  facts: [
+    {
+      says: 'An update is taken once for each ClientRequestToken, which stands on the events of that update.',
+      source: model('UpdateStackInput.ClientRequestToken, StackEvent'),
+      read,
+    },
+    {
+      says: 'A parameter keeps its value only where UsePreviousValue says so; what is neither given nor kept has to have a default.',
+      source: model('Parameter.UsePreviousValue'),
+      read,
+    },
+    {
+      says: 'A parameter of a Systems Manager type has a ResolvedValue besides the key that it was given.',
+      source: model('Parameter.ResolvedValue'),
+      read,
+    },
+    { says: 'A parameter with NoEcho is shown as ****.', source: model('ParameterDeclaration.NoEcho'), read },
+    {
+      says: 'An update that changes nothing is refused: "No updates are to be performed."',
+      source: 'https://github.com/getmoto/moto, which the command was run against before',
+      read,
+    },
+    {
+      says: 'LastUpdatedTime is there only once a stack was updated.',
+      source: model('Stack.LastUpdatedTime'),
+      read,
+    },
+  ],
+  unchecked: [
+    {
+      says: 'With UsePreviousValue a parameter of a Systems Manager type is read anew.',
+      why: 'Known from practice, written on no page that could be read here; the plan warns of it.',
+    },
+    {
+      says: 'How many looks an update takes, and that a stack may look untouched right after UpdateStack was taken.',
+      why: 'No page says how soon a change is read back. No account to try it on.',
+    },
+  ],
+})
