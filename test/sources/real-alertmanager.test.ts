@@ -4,12 +4,13 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import type { Alert } from '../../src/domain/alert.ts'
+import type { Alert, Batch } from '../../src/domain/alert.ts'
 import { describeIfInstalled, PROGRAM } from '../commands/alertmanager/server.ts'
 import { startEdge } from './edge.ts'
 
 describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
   const arrivals: Alert[] = []
+  const batches: Batch[] = []
   let failing = 0
   let changed = Promise.withResolvers<void>()
   const change = () => {
@@ -30,6 +31,23 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
       await next
     }
   }
+  /** The next message about this group for which `test` holds. */
+  const told = async (alertname: string, test: (batch: Batch) => boolean): Promise<Batch> => {
+    for (;;) {
+      const next = changed.promise
+      const at = batches.findIndex((b) => b.alerts[0]?.labels.alertname === alertname && test(b))
+      if (at >= 0) return batches.splice(0, at + 1).at(-1)!
+      await next
+    }
+  }
+  const sendMany = async (alertname: string, ids: readonly string[], more: Record<string, unknown> = {}) => {
+    const reply = await fetch(`${api}/api/v2/alerts`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(ids.map((id) => ({ labels: { alertname, id }, ...more }))),
+    })
+    expect(reply.status).toBe(200)
+  }
   const send = async (alertname: string, more: Record<string, unknown> = {}) => {
     const annotations = { runbook_url: 'http://127.0.0.1/runbook' }
     const reply = await fetch(`${api}/api/v2/alerts`, {
@@ -43,20 +61,23 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
 
   beforeAll(async () => {
     edge = await startEdge({
-      onAlerts: async ({ alerts }) => {
+      onAlerts: async (batch) => {
+        const { alerts } = batch
         if (failing > 0) {
           failing--
           throw new Error('the store is away')
         }
         arrivals.push(...alerts)
+        batches.push(batch)
         change()
       },
     })
     folder = await mkdtemp(join(tmpdir(), 'alertmanager-'))
-    const hook = (name: string, token: string) => ({
+    const hook = (name: string, token: string, more = {}) => ({
       name,
       webhook_configs: [
         {
+          ...more,
           url: `${edge.url}/webhooks/am`,
           send_resolved: true,
           http_config: { authorization: { type: 'Bearer', credentials: token } },
@@ -73,9 +94,10 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
         routes: [
           { receiver: 'stranger', matchers: ['alertname="Refused"'], group_interval: '1h' },
           { receiver: 'keyturn', matchers: ['alertname="StoredLater"'], group_interval: '1h' },
+          { receiver: 'few', matchers: ['alertname=~"Many.*"'] },
         ],
       },
-      receivers: [hook('keyturn', 's3cret'), hook('stranger', 'wrong')],
+      receivers: [hook('keyturn', 's3cret'), hook('stranger', 'wrong'), hook('few', 's3cret', { max_alerts: 2 })],
     }
     await writeFile(join(folder, 'am.yml'), JSON.stringify(config))
     const port = await freePort()
@@ -118,6 +140,36 @@ describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager
     const resolved = await arrived('DiskFull', 'resolved')
     expect(resolved.fingerprint).toBe(firing.fingerprint)
     expect(resolved.endsAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  })
+
+  it('names so many alerts of a group only, the first by their labels, and says how many more there are', async () => {
+    await sendMany('ManyEnd', ['a', 'b', 'c', 'd'])
+    const first = await told('ManyEnd', (b) => b.truncated === 2)
+    expect(first.alerts.map((a) => a.labels.id)).toEqual(['a', 'b'])
+    expect(first.group).toEqual({
+      source: 'am',
+      key: '{}/{alertname=~"Many.*"}:{alertname="ManyEnd"}',
+      labels: { alertname: 'ManyEnd' },
+      over: false,
+    })
+    expect(first.alerts.map((a) => a.group)).toEqual([first.group!.key, first.group!.key])
+    await sendMany('ManyEnd', ['a', 'b', 'c', 'd'], {
+      startsAt: first.alerts[0]!.startsAt,
+      endsAt: new Date().toISOString(),
+    })
+    const last = await told('ManyEnd', (b) => b.group?.over === true)
+    expect(last.group?.key).toBe(first.group?.key)
+    expect([last.truncated, ...last.alerts.map((a) => a.status)]).toEqual([2, 'resolved', 'resolved'])
+  })
+
+  it('takes the status of a cut message from the alerts that it names: the others may still fire', async () => {
+    await sendMany('ManyGoOn', ['a', 'b', 'c'])
+    const { alerts } = await told('ManyGoOn', (b) => b.truncated === 1)
+    const endsAt = new Date().toISOString()
+    await sendMany('ManyGoOn', ['a', 'b'], { startsAt: alerts[0]!.startsAt, endsAt })
+    const cut = await told('ManyGoOn', (b) => b.alerts.every((a) => a.status === 'resolved'))
+    // Versions from 0.32 on say with a reason that it goes on; this is taken for the end of all, with a note for people.
+    expect([cut.truncated, cut.group?.over]).toEqual([1, true])
   })
 
   it('sends again what got a 503, and never what got a 4xx', async () => {
