@@ -15,6 +15,8 @@ export const Alert = z.object({
   startsAt: z.string(),
   endsAt: z.string().nullable(),
   links: z.array(z.object({ title: z.string(), url: z.string() })),
+  /** The sender gave no time that can be read: `startsAt` is when it was first received. */
+  undated: z.literal(true).optional(),
   /** The sender's own group that it last came with, such as Alertmanager's `groupKey`. */
   group: z.string().optional(),
 })

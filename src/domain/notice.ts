@@ -21,7 +21,8 @@ const same = (a: Alert | undefined, b: Alert) => a !== undefined && JSON.stringi
  * began earlier than first said is no such thing; Alertmanager learns that when an alert is sent again.
  */
 function stale(known: Alert | undefined, news: Alert): boolean {
-  if (!known || news.startsAt >= known.startsAt) return false
+  // The time of receipt says nothing of the time at the sender.
+  if (!known || known.undated || news.undated || news.startsAt >= known.startsAt) return false
   return news.status === 'resolved' ? (news.endsAt ?? '') <= known.startsAt : known.status === 'resolved'
 }
 
@@ -56,11 +57,13 @@ export function notice(
 ): Ruling {
   // One batch may tell of an alert twice: each word is judged by the one before it.
   const known = new Map(Object.entries(incident?.alerts ?? {}))
-  const news = alerts.filter((a) => {
-    const before = known.get(alertKey(a))
-    if (same(before, a) || stale(before, a)) return false
+  const news = alerts.flatMap((sent) => {
+    const before = known.get(alertKey(sent))
+    // What is sent once more without a time began when it was received first.
+    const a = sent.undated && before?.status === sent.status ? { ...sent, startsAt: before.startsAt } : sent
+    if (same(before, a) || stale(before, a)) return []
     known.set(alertKey(a), a)
-    return true
+    return [a]
   })
   const after = Object.fromEntries(known)
   const firing = Object.values(after).some((a) => a.status === 'firing')

@@ -35,10 +35,11 @@ class HastyCluster extends Cluster {
 
 /**
  * Errors of a server that is not the primary any more, or not ready: nothing was done, and a new connection may find the one
- * that is. A replica of a primary that is gone says MASTERDOWN, one that takes over from another's disk says LOADING; Redis
- * before 7 puts the word into the middle when a script meets it. https://redis.io/docs/latest/develop/reference/protocol-spec
+ * that is. Who waited in a blocking command is UNBLOCKED when its server becomes a replica; a replica of a primary that is gone
+ * says MASTERDOWN, one that takes over from another's disk says LOADING; Redis before 7 puts READONLY into the middle when a
+ * script meets it. https://redis.io/docs/latest/develop/reference/errors/common/readonly/
  */
-const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING) |-READONLY /
+const ELSEWHERE = /^(READONLY|MASTERDOWN|LOADING|UNBLOCKED force) ?|-READONLY /
 
 /** The connections of a process to one address. */
 const families = new WeakMap<Address, Map<Store, { since: number }>>()

@@ -11,7 +11,9 @@ import { notesOf, readTime } from './time.ts'
 const Value = z.union([Pointer, z.strictObject({ value: z.string() })], {
   error: 'must be a JSON Pointer such as /check/name, or { value: TEXT }',
 })
-const Scalar = z.union([z.string(), z.number(), z.boolean()]).transform(String)
+const Scalar = z
+  .union([z.string(), z.number(), z.boolean()], { error: 'must be a text, a number, true or false' })
+  .transform(String)
 
 const Settings = z.strictObject({
   kind: z.literal('generic'),
@@ -21,7 +23,11 @@ const Settings = z.strictObject({
   /** What stays the same from firing to resolved. Without it, the digest of the labels. */
   fingerprint: Pointer.optional(),
   status: z
-    .strictObject({ pointer: Pointer, firing: z.array(Scalar).min(1), resolved: z.array(Scalar) })
+    .strictObject({
+      pointer: Pointer,
+      firing: z.array(Scalar).min(1, 'needs at least one value'),
+      resolved: z.array(Scalar),
+    })
     .refine((s) => !s.firing.some((v) => s.resolved.includes(v)), 'a value is both in firing and in resolved'),
   labels: z.record(z.string(), Value).refine((l) => Object.keys(l).length > 0, 'needs at least one label'),
   annotations: z.record(z.string(), Value).default({}),

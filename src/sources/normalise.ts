@@ -66,6 +66,7 @@ export function normalise(found: Found, origin: Origin): Alert {
       const href = webAddress(url)
       return href ? [{ title: clean(title), url: href }] : []
     }),
+    ...(found.startsAt === null ? { undated: true as const } : {}),
     ...(found.group === undefined ? {} : { group: groupName(found.group) }),
   }
 }

@@ -18,5 +18,9 @@ type SettingsOf<Kinds> = { -readonly [Index in keyof Kinds]: Kinds[Index] extend
 export const SourceSettings = z.discriminatedUnion(
   'kind',
   kinds.map((kind) => kind.settings) as unknown as SettingsOf<typeof kinds>,
+  {
+    error: (issue) =>
+      issue.code === 'invalid_union' ? `must be one of ${kinds.map(({ kind }) => kind).join(', ')}` : undefined,
+  },
 )
 export type SourceSettings = z.output<typeof SourceSettings>

@@ -39,10 +39,8 @@ const body = (names: readonly string[], rest: Record<string, unknown> = {}, aler
 })
 const names = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `f${from + i}`)
 
-async function post(sent: unknown, source = 'eu', ingest = w.ingest): Promise<void> {
-  const decoded = outcome(
-    alertmanager.decode(sent, {} as never, { source, receivedAt: new Date('2026-11-21T04:00:00Z') }),
-  )
+async function post(sent: unknown, source = 'eu', ingest = w.ingest, at = '2026-11-21T04:00:00Z'): Promise<void> {
+  const decoded = outcome(alertmanager.decode(sent, {} as never, { source, receivedAt: new Date(at) }))
   if (!decoded.ok) throw new Error(decoded.reason)
   await ingest(decoded.batch)
 }
@@ -313,5 +311,30 @@ describe('an incident whose source was taken out of the configuration', () => {
     }
     await w.botTick(true, { attend: refuse, isGone: refuse })
     expect((await w.state(id)).status).toBe('expired')
+  })
+})
+
+describe('an alert without a time that can be read', () => {
+  const undated = (at: string, rest: Record<string, unknown> = {}, sent: Sent = { startsAt: 'noon' }) =>
+    post(body(['a'], { groupKey: null, ...rest }, sent), 'eu', w.ingest, at)
+
+  it('is no news when it is sent again, and began when it was received first', async () => {
+    await undated('2026-11-21T04:00:00Z')
+    const { version } = await load()
+    await undated('2026-11-21T04:30:00Z')
+    expect(await load()).toMatchObject({ version })
+    expect(Object.values((await load()).alerts)[0]).toMatchObject({ startsAt: '2026-11-21T04:00:00.000Z' })
+  })
+
+  it('ends with a word that has a time, though it seems older', async () => {
+    await undated('2026-11-21T04:00:00Z')
+    await undated('2026-11-21T04:30:00Z', { status: 'resolved' }, { startsAt: '2026-11-21T02:00:00Z', endsAt: '' })
+    expect((await load()).resolvedAt).not.toBeNull()
+  })
+
+  it('ends with a word that has none', async () => {
+    await undated('2026-11-21T04:00:00Z', {}, { startsAt: '2026-11-21T05:00:00Z' })
+    await undated('2026-11-21T04:30:00Z', { status: 'resolved' }, { startsAt: '' })
+    expect((await load()).resolvedAt).not.toBeNull()
   })
 })
