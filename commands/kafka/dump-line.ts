@@ -12,11 +12,11 @@ export const FORMAT_OF: Readonly<Record<Format, string>> = {
   'kcat-json': 'kcat -C -J',
 }
 
-/** A record as a dump has it. `value` is the JSON as it stood there; `timestamp` is in milliseconds since 1970. */
+/** A record as a dump has it. `value` is the JSON as it stood there, null for a tombstone; `timestamp` is in milliseconds since 1970. */
 export type Dumped = Readonly<{
   id: string
   key: string | null
-  value: string
+  value: string | null
   timestamp: number | null
   /** A value may be null, which is not the same as empty. */
   headers: readonly (readonly [name: string, value: string | null])[]
@@ -83,17 +83,21 @@ function human(text: string, idField: string): Judged {
 function envelope(text: string, idField: string): Judged {
   const parsed = parse(text)
   if ('fault' in parsed) return parsed
-  const { key, payload, ts, headers } = (parsed.value ?? {}) as Record<string, unknown>
-  if (payload === undefined || payload === null) return { fault: 'no payload in it' }
+  const { topic, partition, offset, key, payload, ts, headers } = (parsed.value ?? {}) as Record<string, unknown>
+  if (payload === undefined) return { fault: 'no payload in it' }
   const plain = (one: unknown) => (one === null || one === undefined ? null : (exactText(one) ?? JSON.stringify(one)))
   const list = Array.isArray(headers)
     ? headers.map(plain)
     : Object.entries(headers ?? {})
         .flat()
         .map(plain)
-  return withId(typeof payload === 'string' ? payload : JSON.stringify(payload), idField, {
+  const rest = {
     key: plain(key),
     timestamp: typeof ts === 'number' && ts >= 0 ? ts : null,
     headers: list.flatMap((name, i) => (i % 2 === 0 ? [[name ?? '', list[i + 1] ?? null] as const] : [])),
-  })
+  }
+  if (payload !== null) return withId(typeof payload === 'string' ? payload : JSON.stringify(payload), idField, rest)
+  if (rest.key === null) return { fault: 'neither key nor payload in it' }
+  // A tombstone: it deletes what its key stands for. It has no id, so each one is told by its place.
+  return { record: { ...rest, id: `\0${JSON.stringify([topic, partition, offset, rest.key])}`, value: null } }
 }

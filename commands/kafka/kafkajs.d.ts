@@ -60,6 +60,7 @@ declare module 'kafkajs/src/protocol/encoder.js' {
 declare module 'kafkajs/src/protocol/error.js' {
   import type { KafkaJSProtocolError } from 'kafkajs'
 
+  export const errorCodes: readonly Readonly<{ type: string; code: number; message: string }>[]
   export function createErrorFromCode(code: number): KafkaJSProtocolError
 }
 

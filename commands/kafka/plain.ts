@@ -1,15 +1,23 @@
+import { errorCodes } from 'kafkajs/src/protocol/error.js'
 import { Refused, Unanswered } from '../../src/domain/command.ts'
 import { NoToken } from './auth.ts'
 import { BadBytes } from './wire/bytes.ts'
 
 /** The chain of an error: kafkajs wraps what a broker said. */
-export function* chainOf(error: unknown): Generator<Error & { type?: unknown; code?: unknown; retriable?: unknown }> {
-  for (let e: unknown = error; e instanceof Error; e = e.cause) yield e
+export function* chainOf(error: unknown): Generator<Error & { type?: unknown; code?: unknown }> {
+  // By its shape: what Node itself throws is no Error of this realm under a test.
+  for (let e = error as Error | null | undefined; typeof e?.message === 'string'; e = e.cause as Error | undefined)
+    yield e
 }
 
 /** The broker's own word in an error, such as NOT_LEADER_FOR_PARTITION; null if it is none of a broker. */
 export function wordOf(error: unknown): string | null {
   for (const e of chainOf(error)) if (typeof e.type === 'string') return e.type
+  // kafkajs keeps no more than the text of some of them when it wraps them.
+  for (const e of chainOf(error)) {
+    const known = /^KafkaJS/.test(e.name) && errorCodes.find(({ message }) => message === e.message)
+    if (known) return known.type
+  }
   return null
 }
 
@@ -42,6 +50,12 @@ export function sentenceOf(error: unknown): string | null {
   for (const e of chainOf(error)) {
     if (e instanceof NoToken) return `Kafka was not asked to log in: ${e.message}`
     if (e.name === 'NoCredentials') return `Kafka was not asked to log in. ${e.message}`
+    // kafkajs reads behind the end of an answer that is shorter than it should be.
+    if (
+      /^ERR_(OUT_OF_RANGE|BUFFER_OUT_OF_BOUNDS)$/.test(String(e.code)) ||
+      (e.name === 'TypeError' && /node_modules.kafkajs/.test(e.stack ?? ''))
+    )
+      return 'What the broker sent cannot be read: it is not what the protocol says.'
     if (e instanceof BadBytes) return `What the broker sent cannot be read: ${e.message}.`
     if (e.name === 'KafkaJSSASLAuthenticationError')
       return /mechanism is not supported/.test(e.message)

@@ -22,7 +22,7 @@ const MOST_BYTES = 512 * 1024
 export const Clean = z.object({
   line: z.number().int(),
   key: z.string().nullable(),
-  value: z.string(),
+  value: z.string().nullable(),
   timestamp: z.number().nullable(),
   headers: z.array(z.tuple([z.string(), z.string().nullable()])),
 })
@@ -142,7 +142,7 @@ export async function produceRest(
       const list = parts.get(partitions[place]!) ?? []
       list.push({
         key,
-        value: Buffer.from(record.value),
+        value: record.value === null ? null : Buffer.from(record.value),
         timestamp: record.timestamp === null ? null : BigInt(Math.trunc(record.timestamp)),
         headers: [
           ...record.headers.map(([name, text]) => [name, text === null ? null : Buffer.from(text)] as const),

@@ -9,6 +9,7 @@ import { faultIn, judgeIn, notJudged, type TopicFormat } from './format.ts'
 import { alone } from './member.ts'
 import { recordAt } from './named.ts'
 import { patiently } from './patience.ts'
+import { wordOf } from './plain.ts'
 import { listed, mustBeIdle, type Position, positions, stateOf } from './position.ts'
 import type { Rec } from './record.ts'
 import { hashOf, keyOf, preview, sizeOf, timeOf } from './record.ts'
@@ -73,6 +74,16 @@ export const skipRecord = defineChange({
         `The group "${group}" has committed nothing in ${topic}/${partition}: there is no place to move it from.`,
       )
     if (position.lost !== null) throw new Refused(`Nothing is passed: ${position.lost}.`)
+    const aside = await patiently(client, settings, ctx, () => client.wire.partitions(deadLetter)).catch(
+      (error: unknown) => {
+        if (wordOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return []
+        throw error
+      },
+    )
+    if (aside.length === 0)
+      throw new Refused(
+        `The dead-letter topic ${deadLetter} does not exist, or this user may not see it: nothing is passed without a copy.`,
+      )
     const from = position.committed
     const bad =
       offset === undefined
@@ -222,10 +233,16 @@ async function judgedBad(
   if (format === 'avro' || format === 'protobuf' || format === 'bytes') throw new Refused(notJudged(topic, format))
   const { partition, committed } = position
   const [search] = await findBad(client, settings, topic, [position], SEARCH, ctx)
-  if (!search?.bad)
+  if (!search?.bad) {
+    const readTo = search?.readTo ?? committed!
     throw new Refused(
-      `No bad record was found in ${topic}/${partition} from offset ${committed} to ${search?.readTo ?? committed}. Nothing to do.`,
+      `No bad record was found in ${topic}/${partition} from offset ${committed} to ${readTo}. ${
+        readTo < position.high
+          ? `It goes on to ${position.high}, which was not read: give the offset that the consumer's own log names.`
+          : 'Nothing to do.'
+      }`,
     )
+  }
   const doubt = await doubtOf(client, settings, topic, all, search.bad, ctx)
   if (doubt) throw new Refused(`${doubt.what} Nothing is passed. ${HOW_TO_TELL}`)
   return search.bad

@@ -129,7 +129,17 @@ const fetched = (code: number) => () =>
       Buffer.concat([
         string(topic),
         array([
-          Buffer.concat([int32(0), int16(code), int64(-1), int64(-1), int64(-1), array([]), int32(-1), int32(0)]),
+          Buffer.concat([
+            int32(0),
+            int16(code),
+            int64(-1),
+            int64(-1),
+            int64(-1),
+            array([]),
+            string(null),
+            int32(-1),
+            int32(0),
+          ]),
         ]),
       ]),
     ]),
@@ -188,6 +198,12 @@ describe('a broker that moves, loads or restarts', () => {
     ['a topic that is gone', API.fetch, () => fetched(NO_TOPIC)(), /^Kafka has no topic of that name/],
     ['an offset that is gone', API.fetch, () => fetched(OUT_OF_RANGE)(), /^The offset is no longer in the topic/],
     ['an answer that ends too early', API.fetch, () => int32(0), /^What the broker sent cannot be read: /],
+    [
+      'one of metadata that ends too early',
+      API.metadata,
+      () => Buffer.concat([array([]), int32(-1)]),
+      /^What the broker sent cannot be read: it is not/,
+    ],
     ['a code that nobody knows', API.fetch, () => fetched(9_999)(), /^Kafka answers /],
   ])('is told in a sentence: %s', async (_, api, answer, sentence) => {
     await begin(failing(api, 100, answer))
@@ -204,6 +220,28 @@ describe('a broker that moves, loads or restarts', () => {
     expect((await cluster.committed(group, topic))[0]).toBe(2)
   })
 
+  it('is waited for before a group is joined, and when it has to take the commit', async () => {
+    const joined = (code: number) =>
+      Buffer.concat([int32(0), int16(code), int32(-1), string(''), string(''), string(''), array([])])
+    const refusals = [
+      failing(API.joinGroup, 1, () => joined(LOADING)),
+      failing(API.joinGroup, 1, () => joined(MOVED)),
+      failing(API.offsetCommit, 1, () =>
+        Buffer.concat([
+          int32(0),
+          array([Buffer.concat([string(topic), array([Buffer.concat([int32(0), int16(MOVED)])])])]),
+        ]),
+      ),
+    ]
+    await begin((asked) => refusals.reduce<Buffer | null>((found, one) => found ?? one(asked), null), {})
+    const made = await plan()
+    const { ctx, recording } = world.run(made)
+    await skip.run(made, ctx)
+    expect((await cluster.committed(group, topic))[0]).toBe(2)
+    expect(await cluster.records(`${topic}-dead`)).toHaveLength(1)
+    expect(recording.progress.map((p) => p.note)).toContain('waits: the coordinator loads the group')
+  })
+
   it('does not get a copy twice when it may have taken it', async () => {
     await begin(failing(API.produce, 1, produced(TIMED_OUT)), {})
     const made = await plan()
@@ -211,6 +249,22 @@ describe('a broker that moves, loads or restarts', () => {
     expect(changes().filter(({ api }) => api === API.produce)).toHaveLength(1)
     expect((await cluster.committed(group, topic))[0]).toBe(1)
   })
+})
+
+it('refuses to pass a record where the dead-letter topic is not', async () => {
+  await begin(
+    ({ api, body }) =>
+      api === API.metadata && body.includes(`${topic}-dead`)
+        ? Buffer.concat([
+            array([]),
+            string(null),
+            int32(-1),
+            array([Buffer.concat([int16(NO_TOPIC), string(`${topic}-dead`), Buffer.from([0]), array([])])]),
+          ])
+        : null,
+    {},
+  )
+  await expect(plan()).rejects.toThrow(/The dead-letter topic .*-dead does not exist, or this user may not see it/)
 })
 
 describe('a log that was cut, or a topic that was made anew', () => {

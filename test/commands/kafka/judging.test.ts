@@ -9,7 +9,7 @@ import { type Cluster, startCluster } from './cluster.ts'
 import { kcat } from './kcat.ts'
 
 const skip = skipRecord as ChangeCommand
-const group = 'loader'
+let group = 'loader'
 let cluster: Cluster
 let world: World
 let count = 0
@@ -24,6 +24,7 @@ type Value = Buffer | string | null
 /** A topic with these values in partition 0, a group that stands at `at`, and what the connection says of it. */
 async function given(values: readonly Value[], at: number, of: Record<string, unknown> = {}) {
   const topic = `topic-${++count}`
+  group = `loader-${count}`
   const messages = values.map((value, i) => ({ partition: 0, key: `k${i}`, value }))
   if (messages.length > 0) await cluster.producer.send({ topic, messages })
   await cluster.admin.fetchTopicMetadata({ topics: [topic, `${topic}-dead`] })
@@ -64,7 +65,7 @@ describe('a record that its consumer cannot read', () => {
     expect(blocks[0]).toMatchObject({
       rows: [['0', '3', 'k3', `${value.length} bytes`, expect.any(String), expect.stringContaining(fault)]],
     })
-    expect((await plan()).summary).toBe(`Move loader in ${topic}/0 from offset 3 to 4, past one record`)
+    expect((await plan()).summary).toBe(`Move ${group} in ${topic}/0 from offset 3 to 4, past one record`)
   })
 
   it('is bad where it stands alone, if it was meant to be JSON', async () => {
@@ -81,7 +82,7 @@ describe('a record that its consumer cannot read', () => {
     ['spaces around it', ' \r\n{"id":1}\t'],
   ])('is none of %s', async (_, value) => {
     const { topic, find, plan } = await given([...json(2), value], 2)
-    expect((await find()).summary).toBe(`No record that waits for loader in ${topic} is bad.`)
+    expect((await find()).summary).toBe(`No record that waits for ${group} in ${topic} is bad.`)
     await refused(plan(), /No bad record was found/)
   })
 
@@ -89,7 +90,7 @@ describe('a record that its consumer cannot read', () => {
     const value = Buffer.from([0x22, 0xff, 0x22])
     const { topic, find } = await given([...json(2), value], 2)
     const { summary, blocks } = await find()
-    expect(summary).toBe(`No record that waits for loader in ${topic} is bad.`)
+    expect(summary).toBe(`No record that waits for ${group} in ${topic} is bad.`)
     expect(blocks).toEqual([
       { type: 'text', text: `${topic}/0/2 is valid, with bytes in a string that are not UTF-8.` },
     ])
@@ -222,6 +223,19 @@ describe('a group that stands where nothing is', () => {
     await refused(plan(), /^Nothing is passed: the group stands behind the end of .* \(500 > 1\)/)
     await refused(plan({ offset: 0 }), /behind the end/)
   })
+})
+
+it('copies records of every codec byte for byte', async () => {
+  const { topic, plan } = await given([], 0)
+  const codecs = ['gzip', 'snappy', 'lz4', 'zstd']
+  const values = codecs.map((codec) => `{"id":9007199254740993,"codec":"${codec}","text":"${'ab'.repeat(500)}"`)
+  for (const [i, codec] of codecs.entries())
+    await kcat(cluster.broker, topic, values[i]!, ['-p', '0', '-k', `k${i}`, '-z', codec])
+  const made = await plan({ offset: 3, records: 4 })
+  await skip.run(made, world.run(made).ctx)
+  const copies = (await cluster.records(`${topic}-dead`)).sort((a, b) => (a.key! < b.key! ? -1 : 1))
+  expect(copies.map((copy) => copy.payload)).toEqual(values)
+  expect((await cluster.committed(group, topic))[0]).toBe(4)
 })
 
 it('copies a record with its headers as they were, those without a value too', async () => {

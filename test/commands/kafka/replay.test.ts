@@ -2,12 +2,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { judge } from '../../../commands/kafka/dump-line.ts'
 import { replay } from '../../../commands/kafka/replay.ts'
 import { validateDump } from '../../../commands/kafka/validate-dump.ts'
 import type { ReadCommand } from '../../../src/domain/command.ts'
 import type { Plan } from '../../../src/domain/plan.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { type Cluster, HUMAN, startCluster } from './cluster.ts'
+import { kcat } from './kcat.ts'
 
 let cluster: Cluster
 let folder: string
@@ -129,7 +131,96 @@ describe('kafka.validate-dump', () => {
   })
 })
 
+describe('a line of a dump', () => {
+  const line = (format: 'jsonl' | 'kcat-json', text: string | Buffer, number = 2) =>
+    judge(format, Buffer.from(text as string), 'id', number)
+
+  it('keeps ids above 2^53 apart', async () => {
+    expect(line('jsonl', '{"id":9007199254740993}')).toMatchObject({
+      record: { id: '9007199254740993', key: '9007199254740993' },
+    })
+    await put('month.jsonl', '{"id":9007199254740993}\n{"id":9007199254740992}\n{"id":9007199254740993}\n')
+    expect((await validate({ dump: 'month.jsonl' })).summary).toBe(
+      'month.jsonl: 3 lines, 3 valid, 0 invalid; 1 of the valid ones repeat an "id".',
+    )
+    const inside = '{"payload":{"id":1,"n":12345678901234567890},"key":9007199254740993}'
+    expect(line('kcat-json', inside)).toMatchObject({
+      record: { key: '9007199254740993', value: '{"id":1,"n":12345678901234567890}' },
+    })
+  })
+
+  it('has a byte order mark of the file in the first line, and one of the record in any other', () => {
+    expect(line('jsonl', '\ufeff{"id":1}', 1)).toMatchObject({ record: { value: '{"id":1}' } })
+    expect(line('jsonl', '\ufeff{"id":1}')).toEqual({ fault: 'begins with a byte order mark (U+FEFF)' })
+  })
+
+  it('keeps headers without a value, and tombstones, each one', () => {
+    const headers = '"headers":["twice","a","nothing",null,"twice","b"]'
+    expect(line('kcat-json', `{"payload":"{\\"id\\":1}",${headers}}`)).toMatchObject({
+      record: {
+        headers: [
+          ['twice', 'a'],
+          ['nothing', null],
+          ['twice', 'b'],
+        ],
+      },
+    })
+    const tombstone = (offset: number) =>
+      line('kcat-json', `{"topic":"t","partition":0,"offset":${offset},"key":"k","payload":null}`)
+    expect(tombstone(1)).toMatchObject({ record: { key: 'k', value: null } })
+    expect(tombstone(1)).not.toEqual(tombstone(2))
+    expect(line('kcat-json', '{"key":null,"payload":null}')).toEqual({ fault: 'neither key nor payload in it' })
+  })
+})
+
 describe('kafka.replay', () => {
+  it('produces what kcat has dumped of a compressed topic as it was: keys, headers, tombstones', async () => {
+    await kcat(cluster.broker, 'old', 'k1|{"id":12345678901234567890}\n', [
+      '-K',
+      '|',
+      '-p',
+      '1',
+      '-z',
+      'lz4',
+      '-H',
+      'nothing',
+      '-H',
+      'by=web',
+    ])
+    await kcat(cluster.broker, 'old', 'k1|', ['-K', '|', '-p', '1', '-Z', '-z', 'snappy'])
+    await put('month.jsonl', await cluster.dump('old', ['-J', '-q']))
+    await run(await plan({ format: 'kcat-json', timestamps: 'keep' }))
+    const found = await cluster.records(topic)
+    expect(found.map((record) => [record.key, record.payload])).toEqual([
+      ['k1', '{"id":12345678901234567890}'],
+      ['k1', null],
+    ])
+    expect(found[0]!.headers!.slice(0, 4)).toEqual(['nothing', null, 'by', 'web'])
+    expect((await cluster.records('old')).map((record) => record.ts)).toEqual(found.map((record) => record.ts))
+  })
+
+  it.each([
+    ['murmur2', ['-X', 'topic.partitioner=murmur2_random']],
+    ['consistent_random', []],
+  ])('puts each key where its producers with %s do', async (partitioner, options) => {
+    const keys = Array.from({ length: 40 }, (_, n) => `key-${n}`)
+    const from = `made-by-${partitioner}`
+    await kcat(cluster.broker, from, `${keys.map((key) => `${key}|{"id":"${key}"}`).join('\n')}\n`, [
+      '-K',
+      '|',
+      ...options,
+    ])
+    await put('month.jsonl', await cluster.dump(from, ['-J', '-q']))
+    await world.close()
+    const topics = { [topic]: { maxPerSecond: 50_000, partitioner } }
+    const settings = { brokers: [cluster.broker], topics, dumps: folder, idleSeconds: 5 }
+    world = createWorld({ connections: { events: { kind: 'kafka', settings } } })
+    await run(await plan({ format: 'kcat-json' }))
+    const places = async (name: string) =>
+      (await cluster.records(name)).map(({ key, partition }) => `${key} ${partition}`).sort()
+    expect(await places(topic)).toEqual(await places(from))
+  })
+
   it('produces each valid record once, and keeps the invalid lines aside', async () => {
     await put('month.jsonl', `${lines(1, 60)}oops\n${lines(30, 40)}`)
     const made = await plan({})
