@@ -50,8 +50,11 @@ import { replay } from './kafka/replay.ts'
 import { skipRecord } from './kafka/skip-record.ts'
 import { validateDump } from './kafka/validate-dump.ts'
 import { kubernetes } from './kubernetes/connection.ts'
+import { events as kubernetesEvents } from './kubernetes/events.ts'
 import { logTail } from './kubernetes/log-tail.ts'
 import { pods } from './kubernetes/pods.ts'
+import { resumeAutoscaler } from './kubernetes/resume-autoscaler.ts'
+import { revisions } from './kubernetes/revisions.ts'
 import { rolloutRestart } from './kubernetes/rollout-restart.ts'
 import { rolloutUndo } from './kubernetes/rollout-undo.ts'
 import { scale } from './kubernetes/scale.ts'
@@ -187,8 +190,11 @@ export const commands: readonly Command[] = [
   rebootCluster,
   pods,
   logTail,
+  kubernetesEvents,
+  revisions,
   scale,
   rolloutRestart,
+  resumeAutoscaler,
   rolloutUndo,
   machinesUnits,
   machinesPackages,

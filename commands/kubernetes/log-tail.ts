@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
 import { createMask } from '../mask.ts'
 import { kubernetes, Name } from './connection.ts'
-import { type Cluster, containersOf, look, readable, restartsOf } from './deployment.ts'
+import { type Cluster, containersOf, living, look, readable, restartsOf } from './deployment.ts'
 import type { Pod } from './nouns.ts'
 import { isWell } from './pods.ts'
 
@@ -29,7 +29,7 @@ export const logTail = defineRead({
     readable(cluster, namespace)
     const { client } = cluster
     const pod = await choose()
-    const names = pod.spec.containers.map((container) => container.name)
+    const names = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].map((container) => container.name)
     if (named && !names.includes(named))
       throw new Refused(`${pod.metadata.name} has no container "${named}". It has: ${names.join(', ')}.`)
     const worst = containersOf(pod)
@@ -55,14 +55,17 @@ export const logTail = defineRead({
 
     async function choose(): Promise<Pod> {
       if (podName) {
-        const found = (await client.pods(namespace, '', ctx.signal)).find((one) => one.metadata.name === podName)
+        const named = Name.safeParse(podName)
+        const found = named.success ? await client.pod({ namespace, name: named.data }, ctx.signal) : null
         if (found) return found
         throw new Refused(`There is no pod "${podName}" in the namespace ${namespace}; it may have been replaced.`)
       }
       const name = Name.safeParse(deployment)
       if (!name.success) throw new Refused('Name a pod or a deployment.')
       const seen = await look(client, { namespace, name: name.data }, ctx.signal)
-      const first = seen.pods.toSorted(
+      // One that was evicted has no log any more, and was replaced.
+      const pods = living(seen.pods).length > 0 ? living(seen.pods) : seen.pods
+      const first = pods.toSorted(
         (a, b) => Number(isWell(a)) - Number(isWell(b)) || restartsOf([b]) - restartsOf([a]),
       )[0]
       if (first) return first
@@ -75,7 +78,7 @@ const SECRET_NAME = /pass|secret|token|credential|private|api_?key|access_?key|d
 
 /** What a program says beside a secret, and what its own environment names as one, without it. */
 function hide(log: string, pod: Pod, lines: number): string {
-  const values = pod.spec.containers
+  const values = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])]
     .flatMap((container) => container.env ?? [])
     .flatMap(({ name, value }) => (value && value.length >= 6 && SECRET_NAME.test(name) ? [value] : []))
   const mask = createMask(values)

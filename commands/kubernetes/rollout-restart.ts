@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type ChangeCommand, defineChange, Refused } from '../../src/domain/command.ts'
 import { settled } from '../settle.ts'
-import { isThere, patchShown, untilReady } from './change.ts'
+import { isThere, madeOf, patchShown, untilReady } from './change.ts'
 import type { Place } from './client.ts'
 import { kubernetes, Name } from './connection.ts'
 import {
@@ -14,6 +14,7 @@ import {
   type Seen,
   targetOf,
 } from './deployment.ts'
+import { type Keepers, keepersOf } from './keepers.ts'
 import { RESTARTED } from './nouns.ts'
 import { Deployments } from './pods.ts'
 
@@ -26,6 +27,8 @@ export const rolloutRestart: ChangeCommand = defineChange({
   summary: 'Replace the pods of deployments one deployment after the other, and wait until they are ready',
   effect: 'idempotent',
   risk: 'medium',
+  // Five deployments, each as long as the settings may say.
+  runMinutes: 310,
   params: z.object({
     connection: z.string().describe('Kubernetes connection'),
     namespace: Name.describe('Namespace'),
@@ -37,9 +40,12 @@ export const rolloutRestart: ChangeCommand = defineChange({
     const cluster: Cluster = await ctx.connect(kubernetes, connection)
     const places = deployments.map((name) => ({ namespace, name }))
     for (const place of places) changeable(cluster, place)
-    const all: (Place & { seen: Seen })[] = []
-    for (const place of places) all.push({ ...place, seen: await look(cluster.client, place, ctx.signal) })
-    const warnings = all.flatMap(({ seen, ...place }) => {
+    const all: (Place & { seen: Seen; keepers: Keepers })[] = []
+    for (const place of places) {
+      const seen = await look(cluster.client, place, ctx.signal)
+      all.push({ ...place, seen, keepers: await keepersOf(cluster, place, seen.deployment, ctx.signal) })
+    }
+    const warnings = all.flatMap(({ seen, keepers: _, ...place }) => {
       if (seen.deployment.spec.replicas === 0)
         throw new Refused(`${namespace}/${place.name} has 0 pods: there is nothing to restart. Scale it up instead.`)
       return refuseBeside(place, seen, false)
@@ -48,7 +54,9 @@ export const rolloutRestart: ChangeCommand = defineChange({
     const minutes = cluster.settings.readyMinutes
     return {
       summary: `Restart ${deployments.join(', then ')} in ${namespace}`,
-      targets: all.map(({ seen, ...place }) => targetOf(cluster, place, seen)),
+      targets: all.map(({ seen, keepers, ...place }) =>
+        targetOf(cluster, place, seen, keepers, { fingerprint: fingerprintOf(seen.deployment) }),
+      ),
       steps: deployments.flatMap((name) => [
         {
           id: `restart ${name}`,
@@ -75,7 +83,7 @@ export const rolloutRestart: ChangeCommand = defineChange({
         patchShown(
           client,
           place,
-          fingerprint,
+          (now) => fingerprintOf(now) === fingerprint,
           (now) => ({
             metadata: { resourceVersion: now.metadata.resourceVersion },
             spec: { template: { metadata: { annotations: { [RESTARTED]: data.at } } } },
@@ -85,13 +93,18 @@ export const rolloutRestart: ChangeCommand = defineChange({
         ),
       )
       await ctx.step(`wait ${name}`, async (): Promise<undefined> => {
-        const generation = changed?.generation ?? (await look(client, place, ctx.signal)).deployment.metadata.generation
-        await untilReady(cluster, place, generation, ctx, ({ deployment: { status, spec } }) =>
-          ctx.progress(
-            Math.min(status.updatedReplicas, status.availableReplicas),
-            spec.replicas,
-            `pods of ${name} replaced and available`,
-          ),
+        const made = changed ?? madeOf(await look(client, place, ctx.signal))
+        await untilReady(
+          cluster,
+          place,
+          { made, minutes: cluster.settings.readyMinutes },
+          ctx,
+          ({ deployment: { status, spec } }, note) =>
+            ctx.progress(
+              Math.min(status.updatedReplicas, status.availableReplicas),
+              spec.replicas,
+              note ?? `pods of ${name} replaced and available`,
+            ),
         )
       })
     }

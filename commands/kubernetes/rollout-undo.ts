@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
 import { settled } from '../settle.ts'
-import { isThere, patchShown, untilReady } from './change.ts'
+import { isThere, madeOf, patchShown, untilReady } from './change.ts'
 import { kubernetes, Name } from './connection.ts'
 import {
   type Cluster,
@@ -14,7 +14,9 @@ import {
   type Seen,
   targetOf,
 } from './deployment.ts'
+import { beforeUndo, keepersOf } from './keepers.ts'
 import { RESTARTED, type ReplicaSet, revisionOf, type Template } from './nouns.ts'
+import { differences, plain } from './template.ts'
 
 type Data = Readonly<{
   connection: string
@@ -26,8 +28,6 @@ type Data = Readonly<{
   template: string
 }>
 
-/** A label that the cluster adds to the template of a replica set; a deployment's own has none. */
-const HASH = 'pod-template-hash'
 const SHOWN = 12
 
 /** Puts the pod template of an earlier revision back, and waits until its pods are ready. */
@@ -36,6 +36,7 @@ export const rolloutUndo = defineChange({
   summary: 'Go back to the pod template of an earlier revision of a deployment, and wait until it is ready',
   effect: 'idempotent',
   risk: 'high',
+  runMinutes: 70,
   params: z.object({
     connection: z.string().describe('Kubernetes connection'),
     namespace: Name.describe('Namespace'),
@@ -47,7 +48,8 @@ export const rolloutUndo = defineChange({
     const place = { namespace, name }
     changeable(cluster, place)
     const seen = await look(cluster.client, place, ctx.signal)
-    const warnings = refuseBeside(place, seen, false)
+    const keepers = await keepersOf(cluster, place, seen.deployment, ctx.signal)
+    const warnings = [...refuseBeside(place, seen, false), ...beforeUndo(keepers, `${namespace}/${name}`)]
     const now = revisionOf(seen.deployment)
     const earlier = seen.sets
       .filter((set) => revisionOf(set) !== now && revisionOf(set) > 0)
@@ -70,10 +72,13 @@ export const rolloutUndo = defineChange({
     return {
       summary: `Take ${namespace}/${name} from revision ${now} back to revision ${revisionOf(to)}`,
       targets: [
-        targetOf(cluster, place, seen, {
-          Image: `${images(current)} → ${images(to.spec.template)}`,
-          Revision: `${now} → ${revisionOf(to)}, made ${to.metadata.creationTimestamp}`,
-          Changes: listed,
+        targetOf(cluster, place, seen, keepers, {
+          fingerprint: fingerprintOf(seen.deployment),
+          more: {
+            Image: `${images(current)} → ${images(to.spec.template)}`,
+            Revision: `${now} → ${revisionOf(to)}, made ${to.metadata.creationTimestamp}`,
+            Changes: listed,
+          },
         }),
       ],
       steps: [
@@ -88,7 +93,7 @@ export const rolloutUndo = defineChange({
           detail: `at most ${cluster.settings.readyMinutes} minutes`,
         },
       ],
-      warnings: [...warnings, 'The next deploy puts the newer template in place again.'],
+      warnings: [...warnings, ...(keepers.owner ? [] : ['The next deploy puts the newer template in place again.'])],
       data: {
         connection,
         ...place,
@@ -109,7 +114,7 @@ export const rolloutUndo = defineChange({
       return patchShown(
         client,
         data,
-        data.fingerprint,
+        (now) => fingerprintOf(now) === data.fingerprint,
         (now) => [
           { op: 'test', path: '/metadata/uid', value: now.metadata.uid },
           { op: 'replace', path: '/metadata/resourceVersion', value: now.metadata.resourceVersion },
@@ -120,16 +125,25 @@ export const rolloutUndo = defineChange({
       )
     })
     await ctx.step('wait', async (): Promise<undefined> => {
-      const generation = changed?.generation ?? (await look(client, data, ctx.signal)).deployment.metadata.generation
-      await untilReady(cluster, data, generation, ctx, ({ deployment: { status, spec } }) =>
-        ctx.progress(Math.min(status.updatedReplicas, status.availableReplicas), spec.replicas, 'pods replaced'),
+      const made = changed ?? madeOf(await look(client, data, ctx.signal))
+      const wish = { made, minutes: cluster.settings.readyMinutes }
+      await untilReady(cluster, data, wish, ctx, ({ deployment: { status, spec } }, note) =>
+        ctx.progress(
+          Math.min(status.updatedReplicas, status.availableReplicas),
+          spec.replicas,
+          note ?? 'pods replaced',
+        ),
       )
     })
     return `${data.namespace}/${data.name} is back at the earlier revision: all pods are ready.`
   },
   async verify({ data }, ctx) {
     const { client } = await ctx.connect(kubernetes, data.connection)
-    const seen = await settled(() => look(client, data, ctx.signal), isThere, ctx.signal)
+    const seen = await settled(
+      () => look(client, data, ctx.signal),
+      (is) => isBack(is, data) && isThere(is),
+      ctx.signal,
+    )
     return [
       { title: 'The earlier template is in place', ok: isBack(seen, data) },
       { title: 'All pods are ready', ok: isThere(seen), detail: rolloutOf(seen).why },
@@ -147,12 +161,6 @@ export const rolloutUndo = defineChange({
   },
 })
 
-/** The template without what the cluster adds to it. */
-function plain(template: Template): Template {
-  const { [HASH]: _, ...labels } = template.metadata?.labels ?? {}
-  return { ...template, metadata: { ...template.metadata, labels } }
-}
-
 /** The template as it was before anybody restarted it: a restart is a revision too, and no other state to go back to. */
 function sameStart(template: Template): Template {
   const bare = plain(template)
@@ -161,12 +169,3 @@ function sameStart(template: Template): Template {
 }
 
 const isBack = ({ deployment }: Seen, data: Data) => digest(plain(deployment.spec.template)) === data.template
-
-/** The paths at which two JSON values differ. Values are not shown: an environment may hold secrets. */
-function differences(a: unknown, b: unknown, path = ''): string[] {
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return Object.is(a, b) ? [] : [path]
-  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>]
-  return [...new Set([...Object.keys(left), ...Object.keys(right)])]
-    .sort()
-    .flatMap((key) => differences(left[key], right[key], path ? `${path}.${key}` : key))
-}

@@ -88,6 +88,11 @@ export const EXECUTORS: Lines = {
     { namespace: 'shop', deployment: 'web', replicas: 2 },
     /^PATCH \S+\/deployments\/\*\/scale\?/,
   ],
+  'kubernetes.resume-autoscaler': [
+    'kubernetes',
+    { namespace: 'shop', deployment: 'web' },
+    /^PATCH .*autoscaling\.keda\.sh\/paused/,
+  ],
   'kubernetes.rollout-restart': [
     'kubernetes',
     { namespace: 'shop', deployments: 'web' },

@@ -109,6 +109,10 @@ export const KUBERNETES_ROWS: readonly Row[] = [
       const { state } = server
       server.logs.set('loader before', 'SyntaxError: Unexpected token in /etc/loader.json')
       const loader = await state.deploy('streaming', 'loader', 'loader:1', 2)
+      state.demand.set('loader-so', 2)
+      const keda = state.add('scaledobjects', 'streaming', 'loader-so', {
+        spec: { scaleTargetRef: { name: 'loader' } },
+      })
       const labels = {
         alertname: 'KubePodCrashLooping',
         connection: 'cluster',
@@ -121,6 +125,8 @@ export const KUBERNETES_ROWS: readonly Row[] = [
         evidence: [
           /pods in streaming \(production\) are not well/,
           /CrashLoopBackOff/,
+          /1 warnings among 1 events of streaming\/loader/,
+          /is at revision 2, whose pods were first made/,
           /SyntaxError: Unexpected token in \/etc\/loader\.json/,
         ],
         async alert() {
@@ -129,6 +135,13 @@ export const KUBERNETES_ROWS: readonly Row[] = [
             spec.template.spec.containers[0]!.image = 'loader:bad'
           })
           await state.quiet()
+          state.add('events', 'streaming', 'loader.1', {
+            type: 'Warning',
+            reason: 'BackOff',
+            message: 'Back-off restarting failed container app',
+            lastTimestamp: '2026-03-14T02:01:00Z',
+            involvedObject: { kind: 'Deployment', name: 'loader' },
+          })
           const [pod] = state.podsOf('loader').filter((one) => !one.status.containerStatuses[0]!.ready)
           return { labels: { ...labels, pod: pod!.metadata.name } }
         },
@@ -142,8 +155,12 @@ export const KUBERNETES_ROWS: readonly Row[] = [
           await desk.ask(id, 'stop-it')
           await desk.approve(id)
           must(state.podsOf('loader').length === 0, 'it was not stopped')
+          must(keda.metadata.annotations['autoscaling.keda.sh/paused-replicas'] === '0', 'KEDA was not paused')
           await desk.ask(id, 'start-it-again', { replicas: '2' })
           await desk.approve(id)
+          await desk.ask(id, 'hand-it-back-to-keda')
+          await desk.approve(id)
+          must(Object.keys(keda.metadata.annotations).length === 0, 'KEDA is still paused')
         },
         async mended() {
           const images = state.podsOf('loader').map((pod) => pod.spec.containers[0]!.image)

@@ -83,8 +83,18 @@ export const kubernetes: Peer = {
     namespaces: { shop: { deployments: { web: { replicas: { max: 9 } } } } },
     steadySeconds: 0,
   }),
-  reply({ method, path, query }, { before, params }) {
+  reply({ method, path, query }, { before, params, id }) {
     const patch = before.findLast((question) => question.method === 'PATCH')
+    // KEDA is there for the one command that is about it.
+    const paused = patch ? {} : { 'autoscaling.keda.sh/paused-replicas': '0' }
+    const scaledObject = {
+      metadata: { name: 'web-so', uid: 'web-so', resourceVersion: patch ? '2' : '1', annotations: paused },
+      spec: { scaleTargetRef: { name: namesIn(params.deployment)[0] ?? 'web' } },
+    }
+    if (path.endsWith('/horizontalpodautoscalers')) return { json: { metadata: {}, items: [] } }
+    if (path.endsWith('/scaledobjects'))
+      return { json: { metadata: {}, items: id === 'kubernetes.resume-autoscaler' ? [scaledObject] : [] } }
+    if (path.includes('/scaledobjects/')) return { json: scaledObject }
     const watched = before.filter((question) => question.query.has('watch')).length > 1
     const wanted = (patch?.input.spec as { replicas?: number } | undefined)?.replicas ?? 1
     const meta = (name: string, revision = 3, more = {}) => ({

@@ -7,6 +7,19 @@ export const TOKEN = 'canary-kubernetes-token'
 type Json = Record<string, unknown>
 type Stored = { metadata: DeploymentObject['metadata'] }
 
+/** Which group and version has which kind. */
+const SERVED: Readonly<Record<Kind, string>> = {
+  deployments: 'apps/v1',
+  replicasets: 'apps/v1',
+  pods: 'v1',
+  events: 'v1',
+  horizontalpodautoscalers: 'autoscaling/v2',
+  scaledobjects: 'keda.sh/v1alpha1',
+  applications: 'argoproj.io/v1alpha1',
+  kustomizations: 'kustomize.toolkit.fluxcd.io/v1',
+  helmreleases: 'helm.toolkit.fluxcd.io/v2',
+}
+
 /** The API's way to say no. */
 class Status extends Error {
   readonly code: number
@@ -39,6 +52,18 @@ export async function startKubernetes() {
     noWatch: false,
     /** So many requests end without an answer. */
     deaf: 0,
+    /** So many requests are too many; each is told how many seconds to wait. */
+    throttle: { left: 0, seconds: 0 },
+    /** So many requests meet a server that restarts, behind a proxy that says so in HTML. */
+    restarting: 0,
+    restartingAt: /./,
+    /** Tokens that are good. */
+    tokens: new Set([TOKEN]),
+    /** The next place in a list that is asked for has been forgotten. */
+    expire: false,
+    /** Kinds that the token's role does not reach, and groups that the cluster does not have. */
+    denied: new Set<string>(),
+    missing: new Set<string>(),
   }
 
   const server = createServer((request, reply) => {
@@ -58,18 +83,34 @@ export async function startKubernetes() {
       behave.deaf--
       return reply.destroy()
     }
-    if (request.headers.authorization !== `Bearer ${TOKEN}`) throw new Status(401, 'Unauthorized', 'Unauthorized')
+    if (behave.throttle.left > 0) {
+      behave.throttle.left--
+      reply.setHeader('retry-after', String(behave.throttle.seconds))
+      throw new Status(
+        429,
+        'TooManyRequests',
+        'the server has received too many requests and has asked us to try again later',
+      )
+    }
+    if (behave.restarting > 0 && behave.restartingAt.test(request.url ?? '')) {
+      behave.restarting--
+      return reply.writeHead(503, { 'content-type': 'text/html' }).end('<html><h1>503 Service Unavailable</h1></html>')
+    }
+    if (![...behave.tokens].some((token) => request.headers.authorization === `Bearer ${token}`))
+      throw new Status(401, 'Unauthorized', 'Unauthorized')
     const { pathname, searchParams: query } = new URL(request.url ?? '', 'http://x')
     const found =
-      /^\/(?:apis\/apps\/v1|api\/v1)\/namespaces\/([^/]+)\/(deployments|replicasets|pods)(?:\/([^/]+))?(?:\/(scale|log))?$/.exec(
+      /^\/(?:apis\/([^/]+\/[^/]+)|api\/(v1))\/namespaces\/([^/]+)\/([a-z]+)(?:\/([^/]+))?(?:\/(scale|log))?$/.exec(
         pathname,
       )
-    const [, namespace = '', kind = '', name, sub] = found ?? []
-    if (!found || (kind === 'pods') !== pathname.startsWith('/api/'))
+    const [, group, old, namespace = '', plural = '', name, sub] = found ?? []
+    const kind = plural as Kind
+    if (!found || SERVED[kind] !== (group ?? old) || behave.missing.has(kind))
       throw new Status(404, 'NotFound', 'the server could not find the requested resource')
     const verb = request.method === 'GET' ? (name ? 'get' : query.get('watch') ? 'watch' : 'list') : 'patch'
     if (
       behave.forbidden.has(namespace) ||
+      behave.denied.has(kind) ||
       (behave.readOnly && verb === 'patch') ||
       (behave.noWatch && verb === 'watch')
     )
@@ -78,7 +119,7 @@ export async function startKubernetes() {
         'Forbidden',
         `${kind} is forbidden: User "keyturn" cannot ${verb} resource "${kind}" in the namespace "${namespace}"`,
       )
-    const all = state.objects[kind as Kind] as Stored[]
+    const all = state.objects[kind] as Stored[]
     const matches = (object: Stored) =>
       object.metadata.namespace === namespace &&
       (query.get('labelSelector') ?? '')
@@ -91,13 +132,26 @@ export async function startKubernetes() {
         .every((part) => part === `metadata.name=${object.metadata.name}`)
     if (verb === 'list') {
       const items = all.filter(matches)
-      const from = Number(query.get('continue') ?? 0)
-      const limit = Number(query.get('limit') ?? 500)
-      const next = from + limit < items.length ? String(from + limit) : undefined
-      send(reply, 200, { metadata: { continue: next }, items: items.slice(from, from + limit) })
+      const place = query.get('continue')
+      if (place && behave.expire) {
+        behave.expire = false
+        throw new Status(
+          410,
+          'Expired',
+          'The provided continue parameter is too old to display a consistent list result.',
+        )
+      }
+      const from = place ? Number(Buffer.from(place, 'base64url').toString().split(':')[1]) : 0
+      if (Number.isNaN(from)) throw new Status(400, 'BadRequest', 'continue key is not valid')
+      // Without a limit there is no page.
+      const limit = Number(query.get('limit') ?? 0) || items.length
+      const left = Math.max(0, items.length - from - limit)
+      const next = left > 0 ? Buffer.from(`rv:${from + limit}`).toString('base64url') : undefined
+      const metadata = { resourceVersion: '7', ...(next && { continue: next, remainingItemCount: left }) }
+      send(reply, 200, { kind: 'List', apiVersion: 'v1', metadata, items: items.slice(from, from + limit) })
       return behave.looked?.(kind)
     }
-    if (verb === 'watch') return watch(reply, kind as Kind, all.filter(matches), matches)
+    if (verb === 'watch') return watch(reply, kind, all.filter(matches), matches)
     const object = all.find((one) => one.metadata.namespace === namespace && one.metadata.name === name)
     if (!object) throw new Status(404, 'NotFound', `${kind} "${name}" not found`)
     if (sub === 'log') return sendLog(reply, name!, query)
@@ -105,14 +159,9 @@ export async function startKubernetes() {
       send(reply, 200, object)
       return behave.looked?.(kind)
     }
-    return patch(
-      reply,
-      object as DeploymentObject,
-      sub === 'scale',
-      String(request.headers['content-type']),
-      body,
-      pathname,
-    )
+    const type = String(request.headers['content-type'])
+    if (kind === 'deployments') return patch(reply, object as DeploymentObject, sub === 'scale', type, body, pathname)
+    return patchOther(reply, kind, object, type, body, pathname)
   }
 
   function watch(reply: ServerResponse, kind: Kind, now: Stored[], matches: (object: Stored) => boolean) {
@@ -142,6 +191,31 @@ export async function startKubernetes() {
     reply
       .writeHead(200, { 'content-type': 'text/plain' })
       .end(lines.join('\n').slice(0, Number(query.get('limitBytes') ?? 1e9)))
+  }
+
+  /** Custom resources know no strategic merge patch. */
+  function patchOther(reply: ServerResponse, kind: Kind, object: Stored, type: string, body: string, path: string) {
+    if (type !== 'application/merge-patch+json')
+      throw new Status(415, 'UnsupportedMediaType', `the body of the request was in an unknown format: ${type}`)
+    if (behave.stir > 0) {
+      behave.stir--
+      state.touch(kind, 'MODIFIED', object)
+    }
+    const given = JSON.parse(body) as Json
+    const after = merge(structuredClone(object) as unknown as Json, given) as unknown as Stored
+    if (after.metadata.resourceVersion !== object.metadata.resourceVersion)
+      throw new Status(409, 'Conflict', `Operation cannot be fulfilled on ${kind} "${object.metadata.name}"`)
+    if (Object.values(after.metadata.annotations ?? {}).some((value) => typeof value !== 'string'))
+      throw new Status(422, 'Invalid', 'metadata.annotations: Invalid value: must be a string')
+    writes.push({ path, type, body: given })
+    Object.assign(object, after)
+    state.touch(kind, 'MODIFIED', object)
+    void state.settle()
+    if (behave.lose) {
+      behave.lose = false
+      return void reply.destroy()
+    }
+    send(reply, 200, object)
   }
 
   function patch(
@@ -185,7 +259,11 @@ export async function startKubernetes() {
       if (next.spec.template.metadata.labels[key] !== value)
         throw invalid('spec.template.metadata.labels: `selector` does not match template `labels`')
     writes.push({ path, type, body: given })
-    state.wish(deployment, (spec) => Object.assign(spec, scale ? { replicas: next.spec.replicas } : next.spec))
+    state.wish(
+      deployment,
+      (spec) => Object.assign(spec, scale ? { replicas: next.spec.replicas } : next.spec),
+      'keyturn',
+    )
     if (behave.lose) {
       behave.lose = false
       reply.destroy()
@@ -229,6 +307,13 @@ export async function startKubernetes() {
         readOnly: false,
         noWatch: false,
         deaf: 0,
+        throttle: { left: 0, seconds: 0 },
+        restarting: 0,
+        restartingAt: /./,
+        tokens: new Set([TOKEN]),
+        expire: false,
+        denied: new Set(),
+        missing: new Set(),
       })
     },
     async stop() {

@@ -12,6 +12,7 @@ type Meta = {
   labels: Record<string, string>
   annotations: Record<string, string>
   ownerReferences?: { apiVersion: string; kind: string; name: string; uid: string; controller: boolean }[]
+  managedFields?: { manager: string; operation: string; subresource?: string; time: string; fieldsV1: object }[]
 }
 export type PodTemplate = {
   metadata: { labels: Record<string, string>; annotations?: Record<string, string> }
@@ -32,22 +33,48 @@ export type DeploymentObject = {
   }
 }
 type SetObject = { metadata: Meta; spec: { replicas: number; template: PodTemplate } }
+type StatusOfContainer = {
+  name: string
+  ready: boolean
+  restartCount: number
+  state: Record<string, unknown>
+  lastState: Record<string, unknown>
+}
 export type PodObject = {
   metadata: Meta
   spec: PodTemplate['spec']
   status: {
     phase: string
-    containerStatuses: {
-      name: string
-      ready: boolean
-      restartCount: number
-      state: Record<string, unknown>
-      lastState: Record<string, unknown>
-    }[]
+    reason?: string
+    initContainerStatuses?: StatusOfContainer[]
+    containerStatuses: StatusOfContainer[]
   }
 }
-export type Kind = 'deployments' | 'replicasets' | 'pods'
-type Objects = { deployments: DeploymentObject[]; replicasets: SetObject[]; pods: PodObject[] }
+export type HpaObject = {
+  metadata: Meta
+  spec: {
+    minReplicas?: number
+    maxReplicas: number
+    scaleTargetRef: { apiVersion: string; kind: string; name: string }
+  }
+}
+export type ScaledObjectObject = {
+  metadata: Meta
+  spec: { scaleTargetRef: { name: string }; minReplicaCount?: number; maxReplicaCount?: number }
+}
+type Other = { metadata: Meta; [more: string]: unknown }
+type Objects = {
+  deployments: DeploymentObject[]
+  replicasets: SetObject[]
+  pods: PodObject[]
+  events: Other[]
+  horizontalpodautoscalers: HpaObject[]
+  scaledobjects: ScaledObjectObject[]
+  applications: Other[]
+  kustomizations: Other[]
+  helmreleases: Other[]
+}
+export type Kind = keyof Objects
 
 const REVISION = 'deployment.kubernetes.io/revision'
 const HASH = 'pod-template-hash'
@@ -55,7 +82,17 @@ const text = JSON.stringify
 
 /** What a cluster holds, and the controllers of Deployments: they move one thing at a time towards what is asked for. */
 export function createState() {
-  const objects: Objects = { deployments: [], replicasets: [], pods: [] }
+  const objects: Objects = {
+    deployments: [],
+    replicasets: [],
+    pods: [],
+    events: [],
+    horizontalpodautoscalers: [],
+    scaledobjects: [],
+    applications: [],
+    kustomizations: [],
+    helmreleases: [],
+  }
   const changes = new EventEmitter().setMaxListeners(0)
   let version = 100
   let count = 0
@@ -98,11 +135,29 @@ export function createState() {
       await state.settle()
       return deployment
     },
+    /** What KEDA's triggers ask for now, by the ScaledObject's name. */
+    demand: new Map<string, number>(),
+    /** Something else that lies in a namespace. */
+    add<K extends Kind>(
+      kind: K,
+      namespace: string,
+      name: string,
+      rest: Omit<Objects[K][number], 'metadata'>,
+      more: Partial<Meta> = {},
+    ): Objects[K][number] {
+      const object = { metadata: { ...meta(namespace, name), ...more }, ...rest } as unknown as Objects[K][number]
+      ;(objects[kind] as unknown[]).push(object)
+      state.touch(kind, 'ADDED', object)
+      return object
+    },
     /** As a change of the wish does: the generation goes up, and the controllers begin. */
-    wish(deployment: DeploymentObject, change: (spec: DeploymentObject['spec']) => void) {
+    wish(deployment: DeploymentObject, change: (spec: DeploymentObject['spec']) => void, manager = 'kubectl-edit') {
       const before = text(deployment.spec)
       change(deployment.spec)
       if (text(deployment.spec) === before) return
+      const time = '2026-03-14T02:05:00Z'
+      const others = (deployment.metadata.managedFields ?? []).filter((field) => field.manager !== manager)
+      deployment.metadata.managedFields = [...others, { manager, operation: 'Update', time, fieldsV1: {} }]
       deployment.metadata.generation = (deployment.metadata.generation ?? 0) + 1
       state.touch('deployments', 'MODIFIED', deployment)
       void state.settle()
@@ -145,8 +200,35 @@ export function createState() {
   }
   const isUp = (pod: PodObject) => pod.status.containerStatuses.every((c) => c.ready)
 
+  /** What an autoscaler makes of the number; true if it set another one. */
+  function autoscale(deployment: DeploymentObject): boolean {
+    const { metadata, spec } = deployment
+    const mine = <T extends { metadata: Meta; spec: { scaleTargetRef: { name: string } } }>(all: T[]) =>
+      all.find((one) => one.metadata.namespace === metadata.namespace && one.spec.scaleTargetRef.name === metadata.name)
+    const keda = mine(objects.scaledobjects)
+    const hpa = keda ? undefined : mine(objects.horizontalpodautoscalers)
+    const set = (replicas: number, manager: string) => {
+      if (spec.replicas === replicas) return false
+      state.wish(deployment, (wish) => Object.assign(wish, { replicas }), manager)
+      return true
+    }
+    if (keda) {
+      const { annotations } = keda.metadata
+      const at = annotations['autoscaling.keda.sh/paused-replicas']
+      if (at !== undefined) return set(Number(at), 'keda')
+      if ((annotations['autoscaling.keda.sh/paused'] ?? 'false') !== 'false') return false
+      return set(state.demand.get(keda.metadata.name) ?? spec.replicas, 'keda')
+    }
+    // At 0 it is switched off.
+    if (!hpa || spec.replicas === 0) return false
+    const { minReplicas = 1, maxReplicas } = hpa.spec
+    const wanted = state.demand.get(hpa.metadata.name) ?? spec.replicas
+    return set(Math.min(maxReplicas, Math.max(minReplicas, wanted)), 'kube-controller-manager')
+  }
+
   /** One move of the controllers for a deployment; false if there is none to make. */
   function move(deployment: DeploymentObject): boolean {
+    if (autoscale(deployment)) return true
     const { metadata, spec, status } = deployment
     const sets = objects.replicasets.filter((set) => isOf(set, deployment))
     const top = Math.max(0, ...sets.map((set) => Number(set.metadata.annotations[REVISION])))
@@ -170,7 +252,9 @@ export function createState() {
       return true
     }
     if (!set) return false
-    const pods = objects.pods.filter((pod) => sets.some((one) => isOf(pod, one)))
+    // Pods that have ended, and those that are ending, are not counted by the controllers.
+    const owned = objects.pods.filter((pod) => sets.some((one) => isOf(pod, one)))
+    const pods = owned.filter((pod) => !/Failed|Succeeded/.test(pod.status.phase) && !stuckOf(pod))
     const leaving = pods.find((pod) => pod.metadata.deletionTimestamp)
     if (leaving) {
       objects.pods.splice(objects.pods.indexOf(leaving), 1)
@@ -189,6 +273,9 @@ export function createState() {
     tell(deployment, set)
     return true
   }
+
+  /** Its node does not answer, so that it never ends. */
+  const stuckOf = (pod: PodObject) => pod.metadata.annotations.stuck === 'yes'
 
   function begin(set: SetObject) {
     const pod: PodObject = {
@@ -239,7 +326,9 @@ export function createState() {
   }
   /** Writes the status if it differs. */
   function tell(deployment: DeploymentObject, set: SetObject): boolean {
-    const pods = objects.pods.filter((pod) => !pod.metadata.deletionTimestamp)
+    const pods = objects.pods.filter(
+      (pod) => !pod.metadata.deletionTimestamp && !/Failed|Succeeded/.test(pod.status.phase),
+    )
     const mine = pods.filter((pod) => pod.metadata.labels.app === deployment.metadata.name)
     const updated = mine.filter((pod) => isOf(pod, set))
     const [condition] = deployment.status.conditions
