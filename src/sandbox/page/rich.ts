@@ -1,6 +1,7 @@
 import { createElement as h, type ReactNode } from 'react'
 import { type Block, Message, type MessageProps } from 'slack-blocks-to-jsx'
 import { formatDate } from './date.ts'
+import { icon } from './icons.ts'
 import { type Json, type Look, plain, safeUrl, string, type UiState } from './model.ts'
 import { literalTextOf, richTextOf } from './mrkdwn.ts'
 
@@ -11,6 +12,14 @@ export interface Scene {
   now: Date
   hooks: NonNullable<MessageProps['hooks']>
   data: NonNullable<MessageProps['data']>
+}
+
+/** Emoji that notices begin with, drawn here: not every machine has a font that shows them. */
+const SIGNS: Readonly<Record<string, 'info' | 'warning' | 'error' | 'success'>> = {
+  information_source: 'info',
+  warning: 'warning',
+  red_circle: 'error',
+  white_check_mark: 'success',
 }
 
 /** A scene for one rendering of a state; mentions get their names from it, and only safe addresses become links. */
@@ -27,6 +36,13 @@ export function sceneOf(state: UiState, look: Look, now: Date): Scene {
     atChannel: () => mention('@channel', true),
     atEveryone: () => mention('@everyone', true),
     emoji: (emoji, parse) => {
+      const sign = Object.hasOwn(SIGNS, emoji.name) ? SIGNS[emoji.name] : undefined
+      if (sign)
+        return h(
+          'span',
+          { role: 'img', className: `sign ${sign}`, 'aria-label': emoji.name.replaceAll('_', ' ') },
+          icon(sign),
+        )
       const said = parse(emoji)
       return said === emoji.name ? `:${said}:` : h('span', { role: 'img', 'aria-label': emoji.name }, said)
     },
