@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import type { Job } from './domain/job.ts'
 import type { Playbook, RegexTest } from './domain/playbook.ts'
 import type { Clock } from './domain/ports.ts'
+import { whatIsWrong } from './domain/wrong.ts'
 import { freezeFile } from './freeze-file.ts'
 import type { Log } from './log.ts'
 import { createFreezer } from './pipeline/freezer.ts'
@@ -105,7 +106,7 @@ export async function startBot(
     const ingest = createIngest({ ...common, playbooks, regex: deps.regex, incidentId, ordinal })
     const faultsOf = (id: string, params: Record<string, unknown>) => {
       const issues = commands.get(id)?.command.params.safeParse(params).error?.issues ?? []
-      return Object.fromEntries(issues.map((i) => [String(i.path[0] ?? ''), i.message]))
+      return Object.fromEntries(issues.map((i) => [String(i.path[0] ?? ''), whatIsWrong(i)]))
     }
     const freezer = createFreezer({ ...common, incidentId, ordinal, witness })
     const handlers = strikeIntents(

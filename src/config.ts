@@ -2,6 +2,7 @@ import { type Document, isMap, LineCounter, parseDocument, type Scalar, visit } 
 import { z } from 'zod'
 import type { ConnectionKind } from './domain/command.ts'
 import { Policy } from './domain/policy.ts'
+import { whatIsWrong } from './domain/wrong.ts'
 import type { ConnectionConfig } from './pipeline/context.ts'
 import type { Address } from './redis/connect.ts'
 import { SourceSettings } from './sources/registry.ts'
@@ -168,7 +169,7 @@ function explain(issue: z.core.$ZodIssue, fault: Report): void {
   else if (issue.code === 'invalid_type' && issue.message.includes('received undefined'))
     fault(issue.path, `is required (${issue.expected})`)
   else if (issue.code === 'invalid_key') for (const inner of issue.issues) fault(issue.path, inner.message)
-  else fault(issue.path, issue.message.replace(/^Invalid input: /, ''))
+  else fault(issue.path, whatIsWrong(issue))
 }
 
 /** Names that must exist elsewhere in the file. */

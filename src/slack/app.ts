@@ -12,6 +12,7 @@ import { createInspection } from './inspect.ts'
 import { listen, type Modals } from './interactions.ts'
 import { createHttpReceiver } from './receiver.ts'
 import { createReconciler, type RenderContext } from './reconcile.ts'
+import { adviceOf } from './refusal.ts'
 import { CALL_TIMEOUT, createSend, createWeb, sleep as realSleep, type Sleep, slackLogger } from './send.ts'
 import type { Drawn } from './show.ts'
 import { createTroubles } from './troubles.ts'
@@ -117,7 +118,10 @@ export function createSlackEdge(deps: SlackDeps) {
     const incidents = await Promise.all((await journal.active()).map((id) => journal.load(id)))
     const open = incidents.filter((i) => i !== null && !isQuiet(i)) as Incident[]
     const drawn = await send.publish(user, views.home(open, await handlers.frozen(), troubles.all()))
-    if (!drawn.ok) log.warn({ user, fault: drawn.fault }, 'home tab not drawn')
+    if (drawn.ok) return troubles.over('Home')
+    if (drawn.fault.kind !== 'refused') return log.warn({ user, fault: drawn.fault }, 'home tab not drawn')
+    const { error } = drawn.fault
+    troubles.report('Home', `The Home tab cannot be drawn: ${adviceOf(error)}.`, { error })
   }
   listen(app, { handlers, postbox, people, send, policy, modals: views.modals, drawHome, log })
   app.event('app_home_opened', async ({ event }) => {

@@ -64,10 +64,18 @@ export function createPeople(deps: {
   /** Who is in a group now; nobody if there is no such group any more. */
   async function membersOf(usergroup: string, team: string, until: number): Promise<readonly string[]> {
     try {
-      const { users } = await patiently(until, () => web.usergroups.users.list({ usergroup, team_id: team }))
-      if (!users) throw new Error(`Slack did not list the members of ${usergroup}`)
+      const all: string[] = []
+      let cursor: string | undefined
+      do {
+        // Pages of a group are not documented, their errors are: a list that was cut is not taken for the whole.
+        const page = { usergroup, team_id: team, ...(cursor ? { cursor } : {}) }
+        const { users, response_metadata } = await patiently(until, () => web.usergroups.users.list(page))
+        if (!users) throw new Error(`Slack did not list the members of ${usergroup}`)
+        all.push(...users)
+        cursor = response_metadata?.next_cursor || undefined
+      } while (cursor)
       troubles.over(`group ${usergroup}`)
-      return users
+      return all
     } catch (error) {
       const fault = error instanceof Unanswered ? error.fault : null
       if (fault?.kind !== 'refused' || !GONE.includes(fault.error)) throw error

@@ -57,9 +57,12 @@ export function createInspection(deps: {
         `The app may not do all that it must: add ${missing.join(', ')} to its bot scopes as in manifest.yaml, and install it again.`,
       )
     if (groups.length === 0 || (organisation && named === undefined)) return
-    const { usergroups } = await web.usergroups.list({ include_disabled: true, team_id: organisation ? named : team })
+    const workspace = organisation ? named : team
+    const { usergroups, response_metadata } = await web.usergroups.list({ include_disabled: true, team_id: workspace })
+    // What is not in a list that was cut may be there all the same; the next press tells.
+    if (!usergroups || response_metadata?.next_cursor) return
     for (const group of groups) {
-      const found = usergroups?.find((one) => one.id === group)
+      const found = usergroups.find((one) => one.id === group)
       if (!found) troubles.report(`group ${group}`, goneSentence(group, policy, 'no_such_subteam'))
       else if (found.date_delete) troubles.report(`group ${group}`, goneSentence(group, policy, 'disabled'))
       else troubles.over(`group ${group}`)

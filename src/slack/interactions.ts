@@ -21,7 +21,8 @@ import {
   readReason,
 } from './actions.ts'
 import type { People } from './approvers.ts'
-import type { Place, Send } from './send.ts'
+import { adviceOf } from './refusal.ts'
+import type { Fault, Place, Send } from './send.ts'
 import { ANCHOR } from './show.ts'
 
 type StateOf<K extends ModalState['kind']> = Extract<ModalState, { kind: K }>
@@ -43,13 +44,13 @@ export type Modals = Readonly<{
 const Switched = z.object({
   user: z.object({ id: z.string() }),
   trigger_id: z.string(),
-  actions: z.array(z.object({ action_id: z.string(), value: z.string().optional() })).min(1),
+  actions: z.array(z.object({ action_id: z.string(), value: z.string().nullish() })).min(1),
 })
 const Pressed = z.object({
   user: z.object({ id: z.string() }),
   trigger_id: z.string(),
-  container: z.object({ channel_id: z.string(), message_ts: z.string(), thread_ts: z.string().optional() }),
-  actions: z.array(z.object({ action_id: z.string(), value: z.string().optional() })).min(1),
+  container: z.object({ channel_id: z.string(), message_ts: z.string(), thread_ts: z.string().nullish() }),
+  actions: z.array(z.object({ action_id: z.string(), value: z.string().nullish() })).min(1),
 })
 const Submitted = z.object({
   user: z.object({ id: z.string() }),
@@ -57,9 +58,16 @@ const Submitted = z.object({
     callback_id: z.string(),
     private_metadata: z.string(),
     state: z.object({ values: z.unknown() }),
-    blocks: z.array(z.looseObject({ type: z.string(), block_id: z.string().optional() })),
+    blocks: z.array(z.looseObject({ type: z.string(), block_id: z.string().nullish() })),
   }),
 })
+
+const LATE = ['exchanged_trigger_id', 'expired_trigger_id', 'invalid_trigger_id']
+/** Why there is no form, for the person who pressed. */
+const notOpened = (fault: Fault): string =>
+  fault.kind === 'refused' && !LATE.includes(fault.error)
+    ? `Slack does not let Keyturn open the form, so nothing was done: ${adviceOf(fault.error)}.`
+    : 'Slack did not open the form in time, so nothing was done. Press again.'
 
 /** What a click is about, and where to answer the person who made it. */
 type Click = { user: string; trigger: string; channel: string; ts: string; at: Place }
@@ -136,7 +144,7 @@ export function listen(
     ])
     if (!opened.ok) {
       log.warn({ user: click.user, fault: opened.fault }, 'modal not opened')
-      return tell(click, 'Slack did not open the form in time, so nothing was done. Press again.')
+      return tell(click, notOpened(opened.fault))
     }
     const view = looked.ok
       ? await fillIn(looked.person).catch((err: unknown) => {
@@ -146,7 +154,9 @@ export function listen(
       : { reason: looked.reason }
     if ('reason' in view) log.info({ user: click.user, reason: view.reason }, 'click refused')
     const replaced = await send.replace(opened.value, 'reason' in view ? modals.notice(sentence(view.reason)) : view)
-    if (!replaced.ok) {
+    // Whoever has closed it does not wait for it.
+    const closed = !replaced.ok && replaced.fault.kind === 'refused' && replaced.fault.error === 'not_found'
+    if (!replaced.ok && !closed) {
       log.warn({ user: click.user, fault: replaced.fault }, 'modal not filled')
       await tell(click, TRY_AGAIN)
     }
@@ -227,7 +237,7 @@ export function listen(
 
   async function onPress(body: unknown, ack: Ack): Promise<void> {
     const switched = Switched.parse(body)
-    const toggle = readPress(switched.actions[0]!.action_id, switched.actions[0]!.value)
+    const toggle = readPress(switched.actions[0]!.action_id, switched.actions[0]!.value ?? undefined)
     if (toggle?.kind === 'freeze') {
       await ack()
       const opened = await send.open(switched.trigger_id, modals.freeze(toggle))
@@ -243,7 +253,7 @@ export function listen(
       ts,
       at: { channel, thread: container.thread_ts ?? ts },
     }
-    const press = readPress(actions[0]!.action_id, actions[0]!.value)
+    const press = readPress(actions[0]!.action_id, actions[0]!.value ?? undefined)
     if (!press || press.kind === 'freeze') return refuse(click, ack, 'wrong_message')
     const no = await misplaced(press, click)
     if (no) return refuse(click, ack, no)

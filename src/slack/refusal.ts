@@ -83,6 +83,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   missing_scope: 'add the scope to the app as in manifest.yaml, and install it again',
   no_permission: 'the bot may not do this in the workspace; ask its owner',
   not_allowed_token_type: 'this is no bot token (xoxb-…); put one into the environment and restart',
+  not_enabled: 'turn the Home tab on under App Home in the settings of the app, as in manifest.yaml',
   not_authed: 'the bot token is empty; put it into the environment and restart',
   not_in_channel: 'invite the bot to the channel',
   org_login_required: 'the workspace is being moved into an organisation; this passes',

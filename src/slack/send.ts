@@ -103,6 +103,12 @@ export function slackLogger(log: Log): Logger {
   }
 }
 
+/** A field of an answer; without it nothing is known of what the call did. */
+function given(value: string | undefined | null, method: string, field: string): string {
+  if (!value) throw new Error(`${method} was answered without ${field}`)
+  return value
+}
+
 const foundInCause = (error: unknown): string => {
   for (let e = error; e instanceof Error; e = e.cause) {
     const code = (e as NodeJS.ErrnoException).code
@@ -205,7 +211,7 @@ export function createSend({
       call(`post:${at.channel}`, async () => {
         const where = { channel: at.channel, ...(at.thread ? { thread_ts: at.thread } : {}) }
         const sent = await web.chat.postMessage({ ...where, ...quiet, ...body(content), metadata: metadata(mark) })
-        return sent.ts!
+        return given(sent.ts, 'chat.postMessage', 'ts')
       }),
 
     /** Edits in place, within the pace that Slack allows for edits. */
@@ -234,13 +240,13 @@ export function createSend({
       call('upload', async () => {
         const bytes = Buffer.from(file.content)
         const slot = await web.files.getUploadURLExternal({ filename: file.filename, length: bytes.length })
-        const answer = await fetch(slot.upload_url!, {
+        const answer = await fetch(given(slot.upload_url, 'files.getUploadURLExternal', 'upload_url'), {
           method: 'POST',
           body: bytes,
           signal: AbortSignal.timeout(CALL_TIMEOUT),
         })
         if (!answer.ok) throw new Error(`the upload of ${file.filename} was answered with ${answer.status}`)
-        return slot.file_id!
+        return given(slot.file_id, 'files.getUploadURLExternal', 'file_id')
       }),
 
     /** Shows an uploaded file in a thread. */
@@ -284,6 +290,7 @@ export function createSend({
             if (ours && (wanted.hash === undefined || mark.hash === wanted.hash)) return message.ts ?? null
           }
           cursor = page.response_metadata?.next_cursor || undefined
+          if (page.has_more && !cursor) throw new Error('Slack has more messages, and does not say how to read them')
         } while (cursor)
         return null
       })
@@ -313,7 +320,10 @@ export function createSend({
 
     /** Opens a modal within 3 s of the click; the value is the view's id. */
     open: (trigger: string, view: ModalView): Promise<Result<string>> =>
-      callPatiently('open', async () => (await web.views.open({ trigger_id: trigger, view: fitView(view) })).view!.id!),
+      callPatiently('open', async () => {
+        const opened = await web.views.open({ trigger_id: trigger, view: fitView(view) })
+        return given(opened.view?.id, 'views.open', 'view.id')
+      }),
 
     /** Puts another content into an open modal. */
     replace: (id: string, view: ModalView): Promise<Result<void>> =>

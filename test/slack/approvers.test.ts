@@ -208,6 +208,12 @@ it('lets whoever is named or on call decide while a group cannot be asked', asyn
   expect(await people.lookUp(SAM, ['data'])).toEqual({ ok: false, reason: 'lookup_failed' })
 })
 
+it('reads a group to its end when Slack gives it in pages', async () => {
+  const { people, asked } = await desk({ faults: { groupPage: 1 } })
+  expect(await people.lookUp(SAM, ['data'])).toMatchObject({ ok: true, person: { usergroups: ['S0000DATA'] } })
+  expect(asked()).toHaveLength(3)
+})
+
 it('takes fields that nobody knows, and nulls, as nothing', async () => {
   const { people } = await desk({ faults: { surprises: true } })
   expect(await people.lookUp(ADA, ['data'])).toMatchObject({ ok: true, person: { usergroups: ['S0000DATA'] } })

@@ -119,6 +119,24 @@ describe('when Slack limits a call that somebody waits for', () => {
   })
 })
 
+describe('takes an answer that says too little for none:', () => {
+  it.each([
+    ['a post without its ts', { ok: true, channel: 'C1' }, 'lost'],
+    ['a post whose ts is null', { ok: true, ts: null }, 'lost'],
+  ])('%s', async (_, answer, kind) => {
+    const { send } = sender(() => answer)
+    expect(await send.post(at, { text: 'x' }, mark)).toMatchObject({ ok: false, fault: { kind } })
+  })
+
+  it('a history that has more and does not say how to read it', async () => {
+    const { send } = sender((method) => (method === 'auth.test' ? auth : { ok: true, messages: [], has_more: true }))
+    expect(await send.find(at, 0, { incident: 'i1', key: 'root' })).toMatchObject({
+      ok: false,
+      fault: { kind: 'lost' },
+    })
+  })
+})
+
 it('writes neither token nor text of a message to the log', async () => {
   const { send, lines } = sender(() => new Error('fetch failed'))
   await send.post(at, { text: 'customer 4711' }, mark)

@@ -19,6 +19,8 @@ export const Faults = z.object({
   slowMs: z.int().min(0),
   /** The error that each of these methods answers instead of doing anything; `*` stands for every method. */
   refuse: z.record(z.string(), z.string()),
+  /** So many members of a user group come on one page; all of them if 0. */
+  groupPage: z.int().min(0),
   /** Whether answers have fields that nobody documents, at every depth, and nulls where nothing is known. */
   surprises: z.boolean(),
   /** Whether Slack's own rate limits are enforced. */
@@ -39,6 +41,7 @@ export const NO_FAULTS: Faults = {
   retryAfter: 1,
   slowMs: 0,
   refuse: {},
+  groupPage: 0,
   surprises: false,
   rateLimit: true,
   methods: [],

@@ -8,6 +8,21 @@ import type { ResponseUrls } from './response-url.ts'
 import type { Json, Message, State, View } from './state.ts'
 import type { User } from './workspace.ts'
 
+/** The payload with fields that nobody knows, and null where there is nothing; what people typed is left as it is. */
+function surprising(payload: Json): Json {
+  const more = { x_new_field: { of: ['somebody'] }, x_nothing: null }
+  const inside = (value: unknown) => (typeof value === 'object' && value !== null ? { ...value, ...more } : value)
+  const { actions, container, user, view } = payload as Record<string, Json | Json[] | undefined>
+  return {
+    ...payload,
+    ...more,
+    user: inside(user),
+    ...(container && { container: { thread_ts: null, ...(inside(container) as Json) } }),
+    ...(view && { view: inside(view) }),
+    ...(Array.isArray(actions) && { actions: actions.map((one) => ({ ...one, value: one.value ?? null, ...more })) }),
+  }
+}
+
 /** Where somebody presses: a message, or a view of theirs. */
 export type Where = { channel: string; ts: string } | { view_id: string }
 /** Which of several elements with the same action_id, and what is chosen or typed there. */
@@ -57,7 +72,7 @@ export function createInteractions(deps: {
 
   async function send(payload: Json, user: User, actionId: string): Promise<Answer & { seen?: string }> {
     if (state.faults.outage) return { status: 0, body: '', headers: {}, seen: "Slack can't be reached" }
-    const answer = await delivery.interaction(payload)
+    const answer = await delivery.interaction(state.faults.surprises ? surprising(payload) : payload)
     const seen = answer.error && `This app did not respond as expected (${answer.error})`
     state.presses.push({ at: clock.now(), user: user.id, action_id: actionId, status: answer.status, error: seen })
     state.record({

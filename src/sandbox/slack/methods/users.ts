@@ -72,11 +72,14 @@ export const users: Record<string, Method> = {
       usergroup: z.string().default(''),
       include_disabled: flag.optional(),
       team_id: z.string().optional(),
+      cursor: z.string().optional(),
     }),
-    call(args, { state: { workspace } }) {
+    call(args, { state: { workspace, faults } }) {
       const group = groupsIn(workspace, args.team_id, args.include_disabled).find((one) => one.id === args.usergroup)
       if (!group) throw new SlackError('no_such_subteam')
-      return { users: group.users }
+      if (faults.groupPage === 0) return { users: group.users }
+      const { items, next } = page(group.users, args.cursor, faults.groupPage)
+      return { users: items, response_metadata: { next_cursor: next } }
     },
   }),
 }
