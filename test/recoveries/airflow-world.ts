@@ -1,5 +1,8 @@
 import { startAirflow, TOKEN } from '../commands/airflow/server.ts'
 import type { State } from '../commands/airflow/state.ts'
+import { TOKEN as CI_TOKEN, startGitHub } from '../commands/github/server.ts'
+import { TOKEN as KUBE_TOKEN, startKubernetes } from '../commands/kubernetes/server.ts'
+import { startFleet } from '../commands/machines/fleet.ts'
 import type { Desk } from './desk.ts'
 import type { Row } from './row.ts'
 import { startLake } from './s3.ts'
@@ -128,6 +131,55 @@ export const lakeOf = (sizes: Record<string, number>) => async (): Promise<Besid
   }
 }
 
+/** Several of these at once. */
+export const all =
+  (...many: (() => Promise<Beside>)[]) =>
+  async (): Promise<Beside> => {
+    const open = await Promise.all(many.map((one) => one()))
+    return {
+      connections: Object.assign({}, ...open.map((one) => one.connections)),
+      secrets: Object.assign({}, ...open.map((one) => one.secrets)),
+      stop: async () => void (await Promise.all(open.map((one) => one.stop()))),
+    }
+  }
+
+/** A cluster whose namespace `airflow` holds one deployment of two pods. */
+export const clusterOf = (deployment: string) => async (): Promise<Beside> => {
+  const server = await startKubernetes()
+  await server.state.deploy('airflow', deployment, 'app:1', 2)
+  const cluster = {
+    ...{ kind: 'kubernetes', environment: 'production', server: server.url, tokenFrom: 'KUBE_TOKEN' },
+    namespaces: { airflow: { deployments: { [deployment]: {} } } },
+    ...{ readyMinutes: 0.2, steadySeconds: 0.05 },
+  }
+  return { connections: { cluster }, secrets: { KUBE_TOKEN }, stop: () => server.stop() }
+}
+
+/** A machine of the group `airflow` on which one unit runs. */
+export const machineWith = (unit: string) => async (): Promise<Beside> => {
+  const fleet = await startFleet()
+  await fleet.add('i-0a000001', 'af-1', { Role: 'airflow' })
+  await fleet.unit('i-0a000001', unit)
+  const settings = {
+    ...{ kind: 'machines', environment: 'production', region: 'us-east-1', endpoint: fleet.endpoint },
+    ...{ autoScalingEndpoint: fleet.endpoint, accessKeyIdFrom: 'K', secretAccessKeyFrom: 'K' },
+    ...{ pollSeconds: 0.01, backoffMs: 1, comeBackSeconds: 8 },
+    groups: { airflow: { tag: { name: 'Role', value: 'airflow' }, units: [unit] } },
+  }
+  return { connections: { fleet: settings }, secrets: { K: 'local' }, stop: () => fleet.close() }
+}
+
+/** The repository of the DAGs, with a commit that came lately. */
+export async function dagRepository(): Promise<Beside> {
+  const ci = await startGitHub('data/dags')
+  ci.commits.set('d'.repeat(40), { message: 'Move parse.py to the new importer', runs: [], statuses: [] })
+  const github = {
+    ...{ kind: 'github', environment: 'production', baseUrl: ci.baseUrl, tokenFrom: 'CI_TOKEN' },
+    repositories: { 'data/dags': { required: ['tests'] } },
+  }
+  return { connections: { ci: github }, secrets: { CI_TOKEN }, stop: () => ci.close() }
+}
+
 export const at = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString()
 export const recent = { date: at(600), start: at(90), end: at(60) }
 export const nightly = (state: State) => {
@@ -164,6 +216,8 @@ export const spike = (partitions: number): Firing => ({
     task: 'work',
     s3: 'lake',
     event: 'clicks',
+    kubernetes: 'cluster',
+    namespace: 'airflow',
   },
   annotations: { wanted_conf: JSON.stringify({ partitions }) },
 })

@@ -1,14 +1,18 @@
 import { TOKEN as METADATA, metadataSettings, startMetadata } from '../commands/http/metadata.ts'
 import {
+  all,
   approve,
   at,
   backfill,
   CHUNK,
   chunk,
+  clusterOf,
+  dagRepository,
   gone,
   lakeOf,
   late,
   lately,
+  machineWith,
   many,
   nightly,
   onRun,
@@ -32,14 +36,15 @@ export const AIRFLOW_ROWS: readonly Row[] = [
     failure: 'A volume spike makes the parser lose its workers',
     playbook: 'airflow/volume-spike',
     settings: { trigger },
-    also: 's3rver',
-    beside: lakeOf({ clicks: 5120 }),
+    also: 's3rver; a server for Kubernetes’ paths',
+    beside: all(lakeOf({ clicks: 5120 }), clusterOf('dask-workers')),
     arrange: parse,
     firing: spike(400),
     evidence: [
       /CommClosedError: in <TLS Scheduler>: Stream is closed/,
       /clicks: 5 KiB today by \d\d:\d\d UTC, 5 times the usual of the 7 days before by that time/,
       /parse\.work took 10 min in the latest run/,
+      /0 of 2 pods in airflow/,
     ],
     async recover(desk, id, state) {
       await approve(desk, id)
@@ -48,7 +53,12 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       await approve(desk, id)
     },
     mended(state) {
-      const confs = state.runs.filter((r) => r.run !== 'heavy').map((r) => JSON.stringify(r.conf))
+      const again = state.runs.filter((r) => r.run !== 'heavy')
+      const heavy = state.runs.find((r) => r.run === 'heavy')!
+      const day = (date: string | undefined) => date?.slice(0, 10)
+      if (again.some((r) => day(r.date) !== day(heavy.date) || r.interval === undefined))
+        throw new Error('another date than the failed run')
+      const confs = again.map((r) => JSON.stringify(r.conf))
       return confs.join() === '{"partitions":400,"event":"clicks"},{"partitions":600,"event":"clicks"}'
     },
     guards: [
@@ -116,6 +126,10 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       state.addRun('billing', 'c1', 'running', {}, { ...recent, end: undefined })
       state.addTask('billing', 'c1', 'work', 'running', { pool: 'parsers', slots: 10, start: at(20) })
       state.addRun('report', 'late', 'failed', { work: 'failed' }, recent)
+      Object.assign(taskOf(state, 'report', 'work')!, { pool: 'parsers' })
+      // Failed meanwhile, but elsewhere: it stays as it is.
+      state.addDag('other')
+      state.addRun('other', 'late', 'failed', { work: 'failed' }, recent)
     },
     firing: { labels: lately, annotations: { wanted_slots: '16' } },
     evidence: [/Pool parsers: 12 of 32 slots run, 3 queued, 40 waiting/, /billing\.work/],
@@ -141,6 +155,7 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       backfills: { dags: ['backfill*'] },
       critical: { dags: ['billing'] },
       trigger: { backfill: { numbers: { days: 7 }, texts: ['from'] } },
+      dateFromConf: { backfill: 'from' },
     },
     arrange: backfill,
     firing: { labels: { alertname: 'BackfillStarvesCritical', connection: 'jobs', dag: 'backfill' } },
@@ -210,8 +225,19 @@ export const AIRFLOW_ROWS: readonly Row[] = [
           'Traceback (most recent call last):\n  File "/dags/parse.py", line 7, in <module>\n    import imp\nModuleNotFoundError: No module named \'imp\'',
       })
     },
-    firing: { labels: { alertname: 'AirflowImportError', connection: 'jobs', dag: 'parse', file: 'parse.py' } },
-    evidence: [/\/dags\/parse\.py.*"7".*No module named/, /Handed over to @data-platform/],
+    also: 'a server for GitHub’s paths',
+    beside: dagRepository,
+    firing: {
+      labels: {
+        ...{ alertname: 'AirflowImportError', connection: 'jobs', dag: 'parse', file: 'parse.py' },
+        ...{ github: 'ci', repository: 'data/dags' },
+      },
+    },
+    evidence: [
+      /Move parse\.py to the new importer/,
+      /\/dags\/parse\.py.*"7".*No module named/,
+      /Handed over to @data-platform/,
+    ],
     mended: (state) => state.dags.get('parse')?.paused === true,
     guards: [
       {
@@ -235,8 +261,15 @@ export const AIRFLOW_ROWS: readonly Row[] = [
         },
       },
     },
+    also: 'servers for Systems Manager and for Kubernetes’ paths',
+    beside: all(machineWith('airflow-webserver.service'), clusterOf('airflow-webserver')),
     arrange: gone,
-    firing: { labels: { alertname: 'AirflowRemoteLogsGone', connection: 'jobs', logs_connection: 'remote_logs' } },
+    firing: {
+      labels: {
+        ...{ alertname: 'AirflowRemoteLogsGone', connection: 'jobs', logs_connection: 'remote_logs' },
+        ...{ machines: 'fleet', group: 'airflow', kubernetes: 'cluster', namespace: 'airflow' },
+      },
+    },
     evidence: [
       /The connection remote_logs exists in Airflow\./,
       /It differs from its last good value in: .*Host/i,
@@ -247,6 +280,10 @@ export const AIRFLOW_ROWS: readonly Row[] = [
       const thread = await desk.thread(id)
       if (!thread.includes('gone.example.com')) throw new Error('the old value is not kept')
       if (/canary-|eu-west-1/.test(thread)) throw new Error('the thread shows a secret')
+      await desk.ask(id, 'restart-what-shows-the-logs')
+      await approve(desk, id)
+      await desk.ask(id, 'or-restart-it-on-kubernetes', { deployments: 'airflow-webserver' })
+      await approve(desk, id)
     },
     mended: (state) =>
       state.connections.get('remote_logs')?.host === 'logs.example.com' &&
