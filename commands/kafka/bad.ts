@@ -10,6 +10,8 @@ export type Search = Readonly<{
   position: Position
   bad: Rec | null
   readTo: number
+  /** Why the partition could not be read; null if it could. */
+  failed: string | null
   /** Records that a consumer takes, or does not see, and that other readers stumble over: at most a few. */
   odd: readonly Readonly<{ record: Rec; why: string }>[]
 }>
@@ -50,11 +52,13 @@ export async function findBad(
     bad.set(record.partition, record)
     return true
   }
-  const next = await scan(client, settings, topic, ranges, visit, ctx)
+  const failed = new Map<number, string>()
+  const next = await scan(client, settings, topic, ranges, visit, ctx, (partition, why) => failed.set(partition, why))
   return all.map((position) => ({
     position,
     bad: bad.get(position.partition) ?? null,
     readTo: next.get(position.partition) ?? position.low,
+    failed: failed.get(position.partition) ?? null,
     odd: odd.get(position.partition) ?? [],
   }))
 }

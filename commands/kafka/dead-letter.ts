@@ -1,7 +1,7 @@
 import { type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import { answered } from './answer.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
-import { patiently } from './patience.ts'
+import { patiently, patientlyAll } from './patience.ts'
 import type { Rec } from './record.ts'
 import { hashOf } from './record.ts'
 import { scan } from './scan.ts'
@@ -61,7 +61,7 @@ export async function copy(
     const copy = {
       key,
       value,
-      timestamp: timestamp < 0n ? null : timestamp,
+      timestamp,
       headers: [...headers, [SOURCE, Buffer.from(sourceOf(shown[i]!))] as const],
     }
     await patiently(
@@ -82,7 +82,7 @@ export async function copied(
   shown: readonly Shown[],
   ctx: Pick<ReadContext, 'now' | 'signal'>,
 ): Promise<{ found: Set<number>; sawAll: boolean }> {
-  const ends = await patiently(client, settings, ctx, () => client.wire.ends(deadLetter))
+  const ends = await patientlyAll(client, settings, ctx, () => client.wire.ends(deadLetter))
   const ranges = ends.flatMap((end) =>
     'error' in end
       ? []

@@ -86,7 +86,8 @@ export const findBadRecord = defineRead({
         type: 'text',
         text: partly
           .map(
-            ({ position: p, readTo }) => `Partition ${p.partition} was read up to offset ${readTo} of ${p.high} only.`,
+            ({ position: p, readTo, failed }) =>
+              `Partition ${p.partition} was read up to offset ${readTo} of ${p.high} only${failed === null ? '.' : `: ${failed}`}`,
           )
           .join('\n'),
       })

@@ -8,6 +8,8 @@ const FIRST_MS = 100
 const MOST_MS = 2_000
 /** A look ends after a minute, whatever the connection allows. */
 const LOOK_MS = 20_000
+/** For one partition of many, a look waits no longer. */
+const ODD_MS = 5_000
 /** A topic that was just made is known everywhere after that; one that is not there is not waited for longer. */
 const NEW_TOPIC_MS = 2_000
 
@@ -85,4 +87,26 @@ export async function patiently<T>(
       await wire.refresh().catch(() => {})
     }
   })
+}
+
+/**
+ * Asks for many things of which each may fail by itself; again as long as what fails passes, for a look a few seconds. What fails
+ * still is left in the answer.
+ */
+export async function patientlyAll<T extends object>(
+  client: Pick<KafkaClient, 'wire'>,
+  settings: Pick<KafkaSettings, 'patienceSeconds'>,
+  ctx: Ctx,
+  work: () => Promise<T[]>,
+): Promise<T[]> {
+  const until =
+    performance.now() + Math.min(settings.patienceSeconds * 1000, ctx.progress ? Number.POSITIVE_INFINITY : ODD_MS)
+  for (let wait = FIRST_MS; ; wait = Math.min(wait * 2, MOST_MS)) {
+    const all = await patiently(client, settings, ctx, work)
+    const why = all.map((one) => ('error' in one ? passing(one.error) : null)).find((one) => one !== null)
+    if (!why || performance.now() + wait > until) return all
+    ctx.progress?.(0, 1, `waits: ${why}`)
+    await pause(wait, undefined, { signal: ctx.signal }).catch(() => ctx.signal.throwIfAborted())
+    await client.wire.refresh().catch(() => {})
+  }
 }

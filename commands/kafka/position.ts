@@ -1,6 +1,6 @@
 import { type ReadContext, Refused, type RunContext } from '../../src/domain/command.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
-import { patiently } from './patience.ts'
+import { patiently, patientlyAll } from './patience.ts'
 import { sentenceOf } from './plain.ts'
 
 /** Where a group stands in one partition. `committed` is the next offset it will read; null when it has none. */
@@ -45,7 +45,7 @@ export async function positions(
   const committed = await patiently(client, settings, ctx, async () =>
     wire.committed(group, topic, await wire.partitions(topic)),
   )
-  const ends = await patiently(client, settings, ctx, () => wire.ends(topic))
+  const ends = await patientlyAll(client, settings, ctx, () => wire.ends(topic))
   const all: Position[] = []
   const unasked: { partition: number; why: string }[] = []
   for (const end of ends) {

@@ -49,7 +49,7 @@ export async function endsOf(
   const all = await patiently(client, settings, ctx, async () => {
     const ends = await client.wire.ends(topic)
     for (const end of ends) if ('error' in end) throw end.error
-    return ends as Exclude<(typeof ends)[number], { error: Error }>[]
+    return ends.flatMap((end) => ('error' in end ? [] : [end]))
   })
   return Object.fromEntries(all.map(({ partition, high }) => [String(partition), high]))
 }

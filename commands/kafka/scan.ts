@@ -1,14 +1,18 @@
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import type { KafkaClient, KafkaSettings } from './connection.ts'
-import { patiently } from './patience.ts'
+import { patientlyAll } from './patience.ts'
+import { plainly, sentenceOf } from './plain.ts'
 import type { Rec } from './record.ts'
 
 /** Offsets `from` up to, and without, `to`. */
 export type Range = Readonly<{ partition: number; from: number; to: number }>
 
+type Ctx = Pick<ReadContext, 'signal'> & Partial<Pick<RunContext, 'progress'>>
+
 /**
  * Reads ranges of one topic, record by record; `visit` answers true when it needs no more of that partition. Gives the
- * offset up to which each partition was read: less than `to` when it gave nothing for too long.
+ * offset up to which each partition was read: less than `to` when it gave nothing for too long, or could not be read, which
+ * `failed` is told. Throws when none of them could be.
  */
 export async function scan(
   client: KafkaClient,
@@ -16,25 +20,34 @@ export async function scan(
   topic: string,
   ranges: readonly Range[],
   visit: (record: Rec) => boolean,
-  ctx: Pick<ReadContext, 'signal'> & Partial<Pick<RunContext, 'progress'>>,
+  ctx: Ctx,
+  failed: (partition: number, why: string) => void = () => {},
 ): Promise<Map<number, number>> {
   const next = new Map(ranges.map(({ partition, from }) => [partition, from]))
   const open = new Map(ranges.flatMap(({ partition, from, to }) => (from < to ? [[partition, to] as const] : [])))
+  const errors = new Map<number, Error>()
+  const wanted = open.size
   let last = performance.now()
+  const fail = (partition: number, error: Error) => {
+    errors.set(partition, error)
+    open.delete(partition)
+  }
   while (open.size > 0 && performance.now() - last < settings.idleSeconds * 1000) {
     ctx.signal.throwIfAborted()
-    const asked = performance.now()
-    const parts = await patiently(client, settings, ctx, () =>
+    const parts = await patientlyAll(client, settings, ctx, () =>
       client.wire.fetch(topic, new Map([...open.keys()].map((partition) => [partition, next.get(partition)!]))),
     )
-    // What a broker was waited for is not the partition's silence.
-    if (parts.length > 0 && performance.now() - asked > settings.idleSeconds * 1000) last = performance.now()
-    for (const { partition, records, next: after } of parts) {
+    for (const part of parts) {
+      const { partition } = part
       const end = open.get(partition)
       if (end === undefined) continue
+      if ('error' in part) {
+        fail(partition, part.error)
+        continue
+      }
       // Offsets without a record, of a transaction's end or of what was compacted, are read as well.
-      let at = Math.min(after, end)
-      for (const record of records) {
+      let at = Math.min(part.next, end)
+      for (const record of part.records) {
         if (record.offset >= end) break
         if (!visit({ ...record, partition })) continue
         at = record.offset + 1
@@ -46,5 +59,8 @@ export async function scan(
       if (at >= end) open.delete(partition)
     }
   }
+  const [first] = errors.values()
+  if (first && errors.size === wanted) await plainly(() => Promise.reject(first))
+  for (const [partition, error] of errors) failed(partition, sentenceOf(error) ?? error.message)
   return next
 }

@@ -59,14 +59,16 @@ export type Fetched = Readonly<{
   batches: readonly Batch[]
   aborted: readonly Readonly<{ producer: bigint; first: number }>[]
 }>
+/** One that the broker does not give, or whose records cannot be read. */
+export type NotFetched = Readonly<{ partition: number; error: Error }>
 
-/** Reads partitions of a topic from their offsets on. Throws what the broker says of the first one that it does not give. */
+/** Reads partitions of a topic from their offsets on. */
 export async function fetch(
   broker: Broker,
   topic: string,
   offsets: readonly Readonly<{ partition: number; offset: number }>[],
   limits: Readonly<{ waitMs: number; bytes: number; partitionBytes: number }>,
-): Promise<Fetched[]> {
+): Promise<(Fetched | NotFetched)[]> {
   const version = must(broker, 'Fetch', FETCH, 4, 11)
   const partitions = offsets.map(({ partition, offset }) =>
     Buffer.concat([
@@ -110,14 +112,21 @@ export async function fetch(
             const aborted = cursor.array(() => ({ producer: cursor.int64(), first: cursor.offset() }))
             if (version >= 11) cursor.int32()
             const bytes = cursor.slice(Math.max(0, cursor.int32()))
-            if (error) throw error
-            return name === topic ? [{ partition, aborted, batches: decodeBatches(bytes) }] : []
+            return name === topic ? [error ? { partition, error } : decoded(partition, aborted, bytes)] : []
           })
           .flat()
       })
       return topics.flat()
     },
   })
+}
+
+function decoded(partition: number, aborted: Fetched['aborted'], bytes: Buffer): Fetched | NotFetched {
+  try {
+    return { partition, aborted, batches: decodeBatches(bytes) }
+  } catch (error) {
+    return { partition, error: error as Error }
+  }
 }
 
 /** Appends one batch to a partition; resolves with its first offset when all replicas in sync have it. */

@@ -3,6 +3,7 @@ import Cluster, { type Broker } from 'kafkajs/src/cluster/index.js'
 import socketFactory from 'kafkajs/src/network/socketFactory.js'
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js'
 import { encodeBatch, type WireRecord } from './batch.ts'
+import { BadBytes } from './bytes.ts'
 import {
   type Committed,
   type ConsumerGroup,
@@ -11,6 +12,7 @@ import {
   epochEnd,
   fetch,
   listOffsets,
+  type NotFetched,
   offsetFetch,
   produce,
 } from './calls.ts'
@@ -65,24 +67,43 @@ export function createWire(config: Omit<KafkaConfig, 'brokers'> & { brokers: str
     if (nodeId === undefined) throw new Error(`${topic} has no partition ${partition}`)
     return cluster.findBroker({ nodeId })
   }
+  /** Asks the leaders of some partitions; what one of them does not answer is told as that of each of its partitions. */
+  const byLeader = async <T extends { partition: number }>(
+    topic: string,
+    partitions: readonly number[],
+    ask: (broker: Broker, partitions: number[]) => Promise<(T | NotFetched)[]>,
+  ): Promise<(T | NotFetched)[]> => {
+    await know(topic)
+    const fromNode = async ([nodeId, of]: [string, number[]]): Promise<(T | NotFetched)[]> => {
+      const not = (error: unknown) => of.map((partition) => ({ partition, error: error as Error }))
+      if (Number(nodeId) < 0) return not(createErrorFromCode(LEADER_NOT_AVAILABLE))
+      try {
+        return await ask(await cluster.findBroker({ nodeId }), of)
+      } catch (error) {
+        return not(error)
+      }
+    }
+    return (await Promise.all(Object.entries(cluster.findLeaderForPartitions(topic, partitions)).map(fromNode))).flat()
+  }
   const coordinatorOf = async (groupId: string): Promise<Broker> => {
     await connect()
     return cluster.findGroupCoordinator({ groupId })
   }
 
   return {
-    /** One look at each partition, from its offset on; waits half a second for the first record. */
-    async fetch(topic: string, offsets: ReadonlyMap<number, number>): Promise<Part[]> {
-      await know(topic)
-      const leaders = Object.entries(cluster.findLeaderForPartitions(topic, [...offsets.keys()]))
-      const fromNode = async ([nodeId, partitions]: [string, number[]]): Promise<Part[]> => {
-        const broker = await cluster.findBroker({ nodeId })
+    /**
+     * One look at each partition, from its offset on; waits half a second for the first record. A partition that its broker
+     * does not give is told as that beside the others.
+     */
+    async fetch(topic: string, offsets: ReadonlyMap<number, number>): Promise<(Part | NotFetched)[]> {
+      const limits = { waitMs: MAX_WAIT_MS, bytes: MAX_BYTES, partitionBytes: MAX_BYTES_PER_PARTITION }
+      return byLeader(topic, [...offsets.keys()], async (broker, partitions) => {
         const wanted = partitions.map((partition) => ({ partition, offset: offsets.get(partition)! }))
-        const limits = { waitMs: MAX_WAIT_MS, bytes: MAX_BYTES, partitionBytes: MAX_BYTES_PER_PARTITION }
         const parts = await fetch(broker, topic, wanted, limits)
-        return parts.map((part) => ({ partition: part.partition, ...partOf(part, offsets.get(part.partition)!) }))
-      }
-      return (await Promise.all(leaders.map(fromNode))).flat()
+        return parts.map((part) =>
+          'error' in part ? part : { partition: part.partition, ...partOf(part, offsets.get(part.partition)!) },
+        )
+      })
     },
     /** Numbers of the partitions of a topic, in their order. */
     async partitions(topic: string): Promise<number[]> {
@@ -93,28 +114,21 @@ export function createWire(config: Omit<KafkaConfig, 'brokers'> & { brokers: str
         .sort((a, b) => a - b)
     },
     /** The first offset that is kept, and the end, of each partition; an error for one that cannot be asked. */
-    async ends(topic: string): Promise<(Ends | (Pick<Ends, 'partition'> & { error: Error }))[]> {
+    async ends(topic: string): Promise<(Ends | NotFetched)[]> {
       await know(topic)
-      const all = cluster.findTopicPartitionMetadata(topic)
-      const led = all.filter(({ leader }) => leader >= 0).map(({ partitionId }) => partitionId)
-      const leaders = led.length > 0 ? Object.entries(cluster.findLeaderForPartitions(topic, led)) : []
-      const fromNode = async ([nodeId, partitions]: [string, number[]]) => {
-        const broker = await cluster.findBroker({ nodeId })
+      const all = cluster.findTopicPartitionMetadata(topic).map(({ partitionId }) => partitionId)
+      const ends = await byLeader(topic, all, async (broker, partitions) => {
         const high = new Map((await listOffsets(broker, topic, partitions, -1)).map((p) => [p.partition, p.offset]))
         const low = new Map((await listOffsets(broker, topic, partitions, -2)).map((p) => [p.partition, p.offset]))
-        return partitions.map((partition) => {
+        return partitions.map((partition): Ends | NotFetched => {
           const [from, to] = [low.get(partition), high.get(partition)]
           if (typeof from === 'number' && typeof to === 'number') return { partition, low: from, high: to }
-          const error = [from, to].find((one) => one instanceof Error) ?? new Error('the broker says nothing of it')
+          const error =
+            [from, to].find((one) => one instanceof Error) ?? new BadBytes('the broker leaves a partition out')
           return { partition, error: error as Error }
         })
-      }
-      const without = all
-        .filter(({ leader }) => leader < 0)
-        .map(({ partitionId }) => ({ partition: partitionId, error: createErrorFromCode(LEADER_NOT_AVAILABLE) }))
-      return [...(await Promise.all(leaders.map(fromNode))).flat(), ...without].sort(
-        (a, b) => a.partition - b.partition,
-      )
+      })
+      return ends.sort((a, b) => a.partition - b.partition)
     },
     /** What a group has committed in these partitions. */
     async committed(group: string, topic: string, partitions: readonly number[]): Promise<Committed[]> {

@@ -179,13 +179,38 @@ describe('a broker that moves, loads or restarts', () => {
   })
 
   it('shows the partitions that answer beside those that do not', async () => {
-    await begin(failing(API.listOffsets, 1, listed(NOT_LEADER)), {})
+    await begin(failing(API.listOffsets, 100, listed(NOT_LEADER)), {}, { patienceSeconds: 0.3 })
     const { summary, blocks } = await look(lag)
     expect(summary).toContain('4 more could not be asked.')
     expect(blocks[1]).toMatchObject({
       text: expect.stringContaining('Partition 0 could not be asked: Kafka answers not leader for partition.'),
     })
-    expect((await look(lag)).summary).toMatch(/^2 records of/)
+    broker.play(failing(API.listOffsets, 1, listed(NOT_LEADER)))
+    expect((await look(lag)).summary).toMatch(/^2 records of .* in 1 of 4 partitions\. This/)
+  })
+
+  it('reads the partitions that answer beside one that does not', async () => {
+    await begin(() => null)
+    await cluster.producer.send({ topic, messages: [{ partition: 2, value: '{"id":' }] })
+    // Partition 0 may not be read, partition 2 is answered with nothing: its record stands behind the next look.
+    let asked = 0
+    const part = (p: number, code: number) =>
+      Buffer.concat([int32(p), int16(code), int64(-1), int64(-1), int64(-1), array([]), int32(-1), int32(0)])
+    broker.play(({ api }) =>
+      api === API.fetch && asked++ === 0
+        ? Buffer.concat([
+            int32(0),
+            int16(0),
+            int32(0),
+            array([Buffer.concat([string(topic), array([part(0, FORBIDDEN), part(2, 0)])])]),
+          ])
+        : null,
+    )
+    const { summary, blocks } = await look(findBadRecord)
+    expect(summary).toMatch(/the first is partition 2, offset 0\.$/)
+    expect(blocks.at(-1)).toMatchObject({
+      text: expect.stringContaining('Partition 0 was read up to offset 1 of 3 only: Kafka does not let this user read'),
+    })
   })
 
   it.each<[string, number, () => Buffer, RegExp]>([

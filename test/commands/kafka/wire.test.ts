@@ -36,8 +36,9 @@ async function readAll(topic: string, partition: number, count: number) {
   const records = []
   for (let next = 0; records.length < count; ) {
     const [part] = await wire.fetch(topic, new Map([[partition, next]]))
-    records.push(...part!.records)
-    next = part!.next
+    if (!part || 'error' in part) throw part?.error ?? new Error('no answer')
+    records.push(...part.records)
+    next = part.next
   }
   return records
 }
