@@ -133,7 +133,7 @@ function apply(incident: Incident, { event, at, seq, hash }: Entry): Partial<Inc
     case 'undo.reminded':
       return { undoReminders: [...incident.undoReminders, { step: event.step, at }] }
     case 'step.skipped':
-      return { skipped: { ...incident.skipped, [event.step]: { by: event.by, at } } }
+      return { skipped: { ...incident.skipped, [event.step]: { by: event.by, at, seq } } }
     case 'proposal.expired':
       return change(incident, event.proposal, () => ({ status: 'expired', endedAt: at }))
     case 'proposal.withdrawn':

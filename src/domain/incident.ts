@@ -106,7 +106,7 @@ export type Incident = {
   /** When people were told that the change of this step is still to be undone. */
   undoReminders: { step: string; at: string }[]
   /** Changes that a person said are not needed, by step. */
-  skipped: Record<string, { by: By; at: string }>
+  skipped: Record<string, { by: By; at: string; seq: number }>
   evidence: Record<string, EvidenceRecord>
   proposals: Proposal[]
 }

@@ -18,7 +18,7 @@ const hasLanded = (p: Proposal): boolean => landedSteps(p).length > 0 || p.run?.
 
 const endOf = (run: Run | null | undefined): number => run?.entry?.seq ?? 0
 
-/** A change that must be taken back and has not been: by which step, and since when. Null if there is none. */
+/** A change that must be taken back and has not been, here or by hand: by which step, and since when. Null if there is none. */
 export function owedUndo(incident: Incident): { step: Step; change: Step; since: string } | null {
   for (const step of changesOf(incident)) {
     const change = changeBefore(incident, step.id)
@@ -26,7 +26,8 @@ export function owedUndo(incident: Incident): { step: Step; change: Step; since:
     const landed = proposalsOf(incident, change.id).findLast((p) => p.run?.endedAt && hasLanded(p))?.run
     // By the order of the journal: the times in it are from the clocks of several machines.
     const undone = proposalsOf(incident, step.id).some((p) => isDone(p) && endOf(p.run) > endOf(landed))
-    if (landed?.endedAt && !undone) return { step, change, since: landed.endedAt }
+    const byHand = Object.hasOwn(incident.skipped, step.id) && (incident.skipped[step.id]?.seq ?? 0) > endOf(landed)
+    if (landed?.endedAt && !undone && !byHand) return { step, change, since: landed.endedAt }
   }
   return null
 }
@@ -61,10 +62,21 @@ export function isSpare(incident: Incident, step: Step): boolean {
 }
 
 /**
+ * Whether this is what must be undone, and its plan cannot be made: the playbook was changed or taken away meanwhile, or its
+ * guard refuses. An incident would stay open for it for ever, unless an approver says that it was done by hand.
+ */
+export function isStuckUndo(incident: Incident, step: Step): boolean {
+  const last = proposalsOf(incident, step.id).at(-1)
+  const failed = last?.status === 'plan_failed' || (last?.status === 'refused' && last.window === null)
+  return failed && owedUndo(incident)?.step.id === step.id
+}
+
+/**
  * Whether a person may say that this change is not needed, so that the next one is offered: it is the ladder's next, and
- * another one follows that does not undo it.
+ * another one follows that does not undo it. Or it undoes what was changed, and cannot.
  */
 export function isSkippable(incident: Incident, step: Step): boolean {
+  if (isStuckUndo(incident, step)) return true
   const changes = changesOf(incident)
   const after = changes.slice(changes.findIndex((s) => s.id === step.id) + 1)
   return (

@@ -1,7 +1,7 @@
 import { type Alert, alertKey, groupKey, type SenderGroup, WARNING } from './alert.ts'
 import type { Happening } from './event.ts'
 import { type Incident, isOver, proposalOf, proposalsOf, slotValues, stepOf } from './incident.ts'
-import { isSkippable, nextRung, owedUndo } from './ladder.ts'
+import { isSkippable, isStuckUndo, nextRung, owedUndo } from './ladder.ts'
 import { type Call, fill, type Playbook, type Step } from './playbook.ts'
 import { allow, type Ruling, refuse } from './rule.ts'
 
@@ -199,11 +199,19 @@ export function request(
   })
 }
 
-/** Somebody says that the ladder's next change is not needed here. Asking for it later is still possible. */
-export function skip(incident: Incident, intent: { step: string; by: { user: string; name: string } }): Ruling {
+/**
+ * Somebody says that the ladder's next change is not needed here. Asking for it later is still possible. That something was
+ * undone by hand is for an approver to say.
+ */
+export function skip(
+  incident: Incident,
+  intent: { step: string; by: { user: string; name: string }; approver?: boolean },
+): Ruling {
   const step = stepOf(incident, intent.step)
   if (!step) return refuse('no_such_step')
-  if (Object.hasOwn(incident.skipped, step.id)) return allow()
+  const stuck = isStuckUndo(incident, step)
+  if (Object.hasOwn(incident.skipped, step.id) && !stuck) return allow()
+  if (stuck && !intent.approver) return refuse('not_an_approver')
   if (!isSkippable(incident, step)) return refuse('not_skippable')
   return allow({ type: 'step.skipped', step: step.id, by: intent.by })
 }

@@ -2,7 +2,7 @@ import { decide, type Keys, mayDecide, settle } from '../domain/decide.ts'
 import { type Incident, proposalOf, riskOf, slotValues, stepOf } from '../domain/incident.ts'
 import { narrow, request, skip } from '../domain/notice.ts'
 import { fill } from '../domain/playbook.ts'
-import { type Policy, refusePerson, requirement } from '../domain/policy.ts'
+import { approverNames, type Policy, refusePerson, requirement, standing } from '../domain/policy.ts'
 import type { Bell, Clock, Handlers, Journal, Locks } from '../domain/ports.ts'
 import type { Ruling } from '../domain/rule.ts'
 import { requestCancel } from '../domain/run.ts'
@@ -77,7 +77,10 @@ export function createHandlers(deps: {
       const no = refusePerson(intent.person)
       if (no) return { ok: false, reason: no }
       const by = { user: intent.person.user, name: intent.person.name }
-      const result = await act(intent.incident, (i) => skip(i, { step: intent.step, by }))
+      const result = await act(intent.incident, (i) => {
+        const lists = standing(policy, approverNames(policy, i.playbook), intent.person, deps.clock())
+        return skip(i, { step: intent.step, by, approver: lists.length > 0 })
+      })
       return result.ok ? { ok: true } : result
     },
     async narrow(intent) {

@@ -66,7 +66,9 @@ export function ownCall(bench: Workbench, incident: Incident, stepId: string) {
   const theirs = incident.playbook
   const own = theirs && bench.playbooks.get(theirs.id)
   if (!theirs || !own || own.hash !== theirs.hash)
-    throw new PlaybookDiffers('The playbook of this worker differs from the one the incident was opened with.')
+    throw new PlaybookDiffers(
+      'The playbook of this worker differs from the one the incident was opened with. Put the file back as it was to run this step, or do it by hand.',
+    )
   const call = own.steps.find((s) => s.id === stepId)?.call
   const versioned = call && bench.commands.get(call.command)
   if (!call || !versioned || !stepOf(incident, stepId))

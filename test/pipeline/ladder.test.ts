@@ -5,6 +5,7 @@ import type { Playbook, RUNGS } from '../../src/domain/playbook.ts'
 import { ACTIONS } from '../../src/slack/actions.ts'
 import { playbookCard } from '../../src/slack/views/playbook.ts'
 import { proposalCard } from '../../src/slack/views/proposal.ts'
+import { person } from '../domain/person.ts'
 import { startRedis } from '../redis/server.ts'
 import { ada, alertOf, type Bench, createBench, PLAYBOOK, sam } from './bench.ts'
 
@@ -14,6 +15,8 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
+const undoes = (s: Playbook['steps'][number]) =>
+  s.id === 'replace' && s.call ? { ...s, call: { ...s.call, rung: 'undoes' as const } } : s
 /** The lamp's playbook, whose second change is marked. */
 const marked = (rung: (typeof RUNGS)[number]): Playbook => ({
   ...PLAYBOOK,
@@ -214,11 +217,38 @@ describe('a change that is not needed', () => {
     })
   })
 
+  it('is what must be undone only when its plan cannot be made any more, and then an approver says that it was done', async () => {
+    const undoing = { ...LONG, steps: LONG.steps.filter((s) => s.id !== 'rewire').map(undoes) }
+    const w = await createBench(redis, {}, undoing)
+    const id = await w.open()
+    const incident = async () => (await w.journal.load(id))!
+    const skip = (who = ada) => w.handlers.skip({ incident: id, step: 'replace', person: who })
+    const ask = async (proposal: string) => {
+      expect(await w.handlers.request({ incident: id, step: 'replace', params: {}, person: ada })).toEqual({ ok: true })
+      await w.propose(id, proposal, true)
+    }
+    await w.decide(id, 'approve', 'p1', sam)
+    await w.runner('w1').run(id, 'p1')
+    await w.ingest({ alerts: [alertOf({ status: 'resolved', endsAt: '2026-01-02T04:00:00.000Z' })], truncated: 0 })
+    expect(await skip()).toEqual({ ok: false, reason: 'not_skippable' })
+    const books = w.bench.playbooks as Map<string, Playbook>
+    books.set(undoing.id, { ...undoing, hash: 'sha256:2' })
+    await ask('p2')
+    expect(await w.state(id, 'p2')).toMatchObject({ status: 'plan_failed', note: expect.stringContaining('by hand') })
+    books.delete(undoing.id)
+    await ask('p3')
+    expect((await w.state(id, 'p3')).status).toBe('plan_failed')
+    expect([isQuiet(await incident()), owedUndo(await incident())?.step.id]).toEqual([false, 'replace'])
+    expect(JSON.stringify(playbookCard(await incident()))).toContain('Undone by hand')
+    expect(await skip(person('U0WHO'))).toEqual({ ok: false, reason: 'not_an_approver' })
+    expect(await skip()).toEqual({ ok: true })
+    expect([isQuiet(await incident()), owedUndo(await incident())]).toEqual([true, null])
+    await w.botTick(true)
+    expect(await w.journal.active()).toEqual([])
+  })
+
   it('is never one that must be undone', async () => {
-    const undoing = LONG.steps.map((s) =>
-      s.id === 'replace' && s.call ? { ...s, call: { ...s.call, rung: 'undoes' as const } } : s,
-    )
-    const w = await createBench(redis, {}, { ...LONG, steps: undoing })
+    const w = await createBench(redis, {}, { ...LONG, steps: LONG.steps.map(undoes) })
     const id = await w.open()
     await w.decide(id, 'approve', 'p1', sam)
     await w.runner('w1').run(id, 'p1')

@@ -23,12 +23,19 @@ export function playbookCard(incident: Incident): Drawn[] {
   const looks = steps.filter((s) => s.call?.effect === 'read' && !Object.hasOwn(incident.evidence, s.id))
   const skip = { kind: 'skip', incident: incident.id, step: next?.id ?? '' } as const
   const rungs = next ? [button(`Plan: ${next.title}`, on(next.id), 'primary')] : []
-  if (next && isSkippable(incident, next)) rungs.push(button('Not needed', skip))
+  if (next && isSkippable(incident, next))
+    rungs.push(button(next.call?.rung === 'undoes' ? 'Undone by hand' : 'Not needed', skip))
   const buttons = looks.slice(0, 20).map((s) => button(`Look: ${s.title}`, on(s.id)))
   // A row each: Slack wants the action ids within one row to differ.
   const skipped = steps.flatMap((s) => {
     const said = Object.hasOwn(incident.skipped, s.id) ? incident.skipped[s.id] : undefined
-    return said ? [small(`“${cut(exact(s.title), 100)}” is not needed, said ${cut(exact(said.by.name), 60)}.`)] : []
+    return said
+      ? [
+          small(
+            `“${cut(exact(s.title), 100)}” ${s.call?.rung === 'undoes' ? 'was done by hand' : 'is not needed'}, said ${cut(exact(said.by.name), 60)}.`,
+          ),
+        ]
+      : []
   })
   const blocks: KnownBlock[] = [
     { type: 'markdown', text: text || '–' },
