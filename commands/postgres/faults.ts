@@ -92,7 +92,7 @@ export function loginFault(error: unknown, at: Where): Error {
   const code = codeOf(error)
   const message = said(error)
   const place = `${at.kind}: no session on ${at.host}:${at.port}/${at.database} as ${at.user}`
-  const check = 'check the host, the network path, the password and the certificate'
+  const check = `check the ${at.kind === 'redshift' ? 'cluster' : 'host'}, the network path, the password and the certificate`
   const known = LOGIN[code]
   const why =
     known?.says(at, message) ??
@@ -118,7 +118,7 @@ export function statementFault(error: unknown, at: Where): Error {
   const known: Readonly<Record<string, string>> = {
     '57014': /user request/.test(message)
       ? 'somebody cancelled the statement'
-      : 'the statement took longer than statementTimeoutMs allows; it waits for a lock, or the server is overloaded',
+      : 'statement timeout: it took longer than statementTimeoutMs allows; it waits for a lock, or the server is overloaded',
     '57P01': 'the server ended the session (a shutdown, or somebody terminated it)',
     '57P02': 'the server crashed and is coming up again',
     '57P03': 'the server is starting up or shutting down',

@@ -1,14 +1,16 @@
-import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { changed } from '../postgres/changed.ts'
-import { type Alteration, alterations, KEPT, type TooLong } from './alterations.ts'
-import { type Column, readColumns } from './columns.ts'
-import { redshift } from './connection.ts'
-import { readErrors, readS3Log } from './errors.ts'
+import type { Sql } from '../postgres/session.ts'
+import { type Alteration, alterations, type TooLong } from './alterations.ts'
+import { type Column, LONGEST, readColumns } from './columns.ts'
+import { placeOf, redshift } from './connection.ts'
+import { readErrors, readMessages } from './errors.ts'
 import { latestFailed } from './failure.ts'
 import { readFileColumns } from './files.ts'
+import { readLimits } from './limits.ts'
 import { type Load, loadOf } from './load.ts'
+import { measure } from './measure.ts'
 
 const Params = z.object({
   connection: z.string().describe('Redshift connection'),
@@ -42,8 +44,10 @@ export const alterColumns = defineChange<typeof Params, Data>({
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
     const found = files === 'yes' ? await readFileColumns(ctx, sql, load) : null
-    const tooLong = files === 'yes' ? await valuesTooLong(sql, load) : []
-    const changes = alterations(load.table, columns, { add, widen, files: found?.columns ?? [], tooLong })
+    const tooLong = files === 'yes' ? await valuesTooLong(ctx, sql, load, columns) : []
+    const limits = await readLimits(sql, load.table)
+    const wish = { add, widen, files: found?.columns ?? [], tooLong }
+    const changes = alterations({ table: load.table, columns, limits }, wish)
     if (changes.length === 0)
       throw new Refused(
         `Nothing to do: ${load.table} has all that ${found?.from ?? 'was asked for'}. Name columns to add or to widen.`,
@@ -56,7 +60,7 @@ export const alterColumns = defineChange<typeof Params, Data>({
           name: load.table,
           fingerprint: definition(columns),
           details: {
-            cluster: settings.cluster,
+            ...placeOf(settings),
             database: settings.database,
             table: load.table,
             columns: String(columns.length),
@@ -72,6 +76,16 @@ export const alterColumns = defineChange<typeof Params, Data>({
       })),
       warnings: [
         'Each statement needs the table for itself for a moment: it waits for open transactions, and gives up at the time limit of the connection.',
+        ...(limits.unknown && changes.some((c) => c.kind === 'widen') ? [limits.unknown] : []),
+        ...changes
+          .filter((c) => c.kind === 'widen' && limits.sortKeys.includes(c.column.toLowerCase()))
+          .map((c) => `"${c.column}" is part of the sort key: AWS does not say whether Redshift widens such a column.`),
+        ...changes
+          .filter((c) => c.kind === 'add' && c.type === `character varying(${LONGEST})`)
+          .map(
+            (c) =>
+              `"${c.column}" gets the longest VARCHAR, since nothing says how long its values are: queries take memory for that. Name a length if you know one, as "${c.column} varchar(512)".`,
+          ),
         ...(changes.some((c) => c.kind === 'add')
           ? [
               'Rows that are there already have nothing in a new column. A column can be dropped again, a widened one stays wide.',
@@ -123,15 +137,17 @@ const LONGER =
   /length of the data column (\S+) is longer than the length defined in the table\. Table: \d+, Data: (\d+)/
 
 /** The values that the latest failed load found too long for their columns. */
-async function valuesTooLong(sql: Client, load: Load): Promise<TooLong[]> {
-  const query = await latestFailed(sql, load)
-  if (query === null) return []
-  const errors = (await readErrors(sql, query, 1_000)).filter((e) => e.code === TOO_LONG)
-  const said = (await readS3Log(sql, query, 1_000)).flatMap((message) => {
+async function valuesTooLong(ctx: ReadContext, sql: Sql, load: Load, columns: readonly Column[]): Promise<TooLong[]> {
+  const found = await latestFailed(sql, load)
+  // What went through since has room by now.
+  if (found === null || found.since) return []
+  const errors = (await readErrors(sql, found.one, 1_000)).filter((e) => e.code === TOO_LONG)
+  const said = (await readMessages(sql, found.one.query, 1_000)).flatMap((message) => {
     const [, column, bytes] = LONGER.exec(message) ?? []
     return column === undefined ? [] : [{ column, bytes: Number(bytes), whole: true }]
   })
-  return [...errors.map((e) => ({ column: e.column, bytes: e.bytes, whole: e.bytes < KEPT })), ...said]
+  const names = load.columns.length > 0 ? load.columns : columns.map((column) => column.name)
+  return [...(await measure(ctx, load, names, errors, found.one.start)), ...said]
 }
 
 const definition = (columns: readonly Column[]): string =>

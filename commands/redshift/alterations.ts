@@ -1,6 +1,8 @@
 import { Refused } from '../../src/domain/command.ts'
 import { type Column, differences, LONGEST, lengthOf, mapped, type Wanted } from './columns.ts'
+import type { Limits } from './limits.ts'
 import { ColumnName, identifier, qualified } from './names.ts'
+import { KEPT_BYTES } from './records.ts'
 
 /** One statement that a table is altered by. `type` is what the column has afterwards. */
 export type Alteration = Readonly<{ kind: 'add' | 'widen'; column: string; type: string; from: string; sql: string }>
@@ -49,7 +51,7 @@ const add = (table: string, column: string, type: string): Alteration => ({
   sql: `ALTER TABLE ${qualified(table)} ADD COLUMN ${identifier(column)} ${type}`,
 })
 
-function widen(table: string, columns: readonly Column[], name: string, length: number): Alteration {
+function widen({ table, columns, limits }: Place, name: string, length: number): Alteration {
   const column = columns.find((c) => c.name.toLowerCase() === name)
   if (!column) throw new Refused(`${table} has no column "${name}".`)
   const now = lengthOf(column.type)
@@ -59,6 +61,11 @@ function widen(table: string, columns: readonly Column[], name: string, length: 
     )
   if (length === now) throw new Refused(`"${name}" has the length ${now} already.`)
   if (length < now) throw new Refused(`"${name}" has the length ${now}; it is never made shorter.`)
+  const no = limits.why.get(name.toLowerCase())
+  if (no)
+    throw new Refused(
+      `Redshift does not widen "${name}": ${no}. Otherwise add a column of the length ${length}, copy the values, drop the old one and rename the new one, by hand and with the loads stopped.`,
+    )
   const type = `character varying(${length})`
   return {
     kind: 'widen',
@@ -74,8 +81,7 @@ export type TooLong = Readonly<{ column: string; bytes: number; whole: boolean }
 
 type Wish = Readonly<{ add: string; widen: string; files: readonly Wanted[]; tooLong: readonly TooLong[] }>
 
-/** stl_load_errors keeps no more bytes of a value. */
-export const KEPT = 1_024
+type Place = Readonly<{ table: string; columns: readonly Column[]; limits: Limits }>
 
 /** Room for the values that were too long: the next power of two, since the next value may be longer still. */
 function room(columns: readonly Column[], tooLong: readonly TooLong[]): { name: string; length: number }[] {
@@ -86,14 +92,15 @@ function room(columns: readonly Column[], tooLong: readonly TooLong[]): { name: 
     if (now === null || bytes <= now) return []
     if (values.some((value) => !value.whole))
       throw new Refused(
-        `A value of "${name}" is longer than the ${KEPT} bytes that Redshift keeps of it: name the length.`,
+        `How long the value of "${name}" is cannot be told: Redshift keeps at most ${KEPT_BYTES} bytes of it, with a period in place of each multibyte character, or nothing, and its file was not to be read. Name the length.`,
       )
     return [{ name, length: Math.min(LONGEST, 2 ** Math.ceil(Math.log2(bytes))) }]
   })
 }
 
 /** What the files need, and what a person asked for, as statements: each adds or widens, none narrows. */
-export function alterations(table: string, columns: readonly Column[], wish: Wish): Alteration[] {
+export function alterations(place: Place, wish: Wish): Alteration[] {
+  const { table, columns } = place
   const found = differences(wish.files, columns)
   const fromFiles = wish.files.filter((w) => found.some((d) => d.column === w.name && d.what === 'missing'))
   const nested = fromFiles.filter((w) => w.type === null)
@@ -112,14 +119,14 @@ export function alterations(table: string, columns: readonly Column[], wish: Wis
     ...fromFiles
       .filter((w) => !asked.some((a) => a.name === w.name.toLowerCase()))
       .map((w) => add(table, named(w.name), w.type!)),
-    ...widened.map((w) => widen(table, columns, w.name, w.length)),
+    ...widened.map((w) => widen(place, w.name, w.length)),
     ...longer
       .filter((w) => !widened.some((a) => a.name === w.name.toLowerCase()))
-      .map((w) => widen(table, columns, named(w.name), lengthOf(w.type)!)),
+      .map((w) => widen(place, named(w.name), lengthOf(w.type)!)),
     ...room(
       columns,
       wish.tooLong.filter((w) => ![...widened, ...longer].some((a) => a.name.toLowerCase() === w.column.toLowerCase())),
-    ).map((w) => widen(table, columns, w.name, w.length)),
+    ).map((w) => widen(place, w.name, w.length)),
   ]
   const twice = all.find((one, i) => all.findIndex((other) => other.column === one.column) !== i)
   if (twice) throw new Refused(`"${twice.column}" is named twice.`)

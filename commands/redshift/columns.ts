@@ -1,4 +1,4 @@
-import type { Client } from 'pg'
+import type { Sql } from '../postgres/session.ts'
 import { clean } from '../postgres/text.ts'
 import { partsOf } from './names.ts'
 
@@ -18,7 +18,7 @@ type Row = {
 export const LONGEST = 65_535
 
 /** The columns of a table in their order; none if there is no such table, or nobody may see it. */
-export async function readColumns(sql: Client, table: string): Promise<Column[]> {
+export async function readColumns(sql: Sql, table: string): Promise<Column[]> {
   const { schema, name } = partsOf(table)
   const { rows } = await sql.query<Row>(
     `select rtrim(column_name) as name, rtrim(data_type) as type, character_maximum_length as length,
@@ -82,7 +82,7 @@ export function mapped(source: string): string | null {
 }
 
 /** The columns of an external table, which a crawler keeps in step with the files; partition keys are left out. */
-export async function readExternal(sql: Client, table: string): Promise<Wanted[]> {
+export async function readExternal(sql: Sql, table: string): Promise<Wanted[]> {
   const { schema, name } = partsOf(table)
   const { rows } = await sql.query<{ name: string; source: string }>(
     `select rtrim(columnname) as name, rtrim(external_type) as source from svv_external_columns

@@ -1,5 +1,5 @@
-import type { Client } from 'pg'
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
+import type { Sql } from '../postgres/session.ts'
 import { isAllowed, s3 } from '../s3/connection.ts'
 import { type Listed, listUnder } from '../s3/listing.ts'
 import { readParquetColumns } from '../s3/parquet.ts'
@@ -20,7 +20,7 @@ export type FileColumns = Readonly<{ from: string; columns: readonly Wanted[] }>
  */
 export async function readFileColumns(
   ctx: ReadContext,
-  sql: Client,
+  sql: Sql,
   load: Load,
   source?: string,
 ): Promise<FileColumns | null> {
@@ -32,13 +32,13 @@ export async function readFileColumns(
 
 async function newest(
   ctx: ReadContext,
-  sql: Client,
+  sql: Sql,
   load: Load,
   name: string,
   asked?: string,
 ): Promise<FileColumns | null> {
   const { client, settings } = await ctx.connect(s3, name)
-  const [latest] = asked ? [] : await readLoads(sql, load.table, null)
+  const [latest] = asked ? [] : await readLoads(sql, load.table, { source: load.from })
   const source = asked ?? (latest?.source.startsWith(load.from) ? latest.source : load.from)
   const [bucket = '', ...path] = source.slice('s3://'.length).split('/')
   const prefix = path.join('/')

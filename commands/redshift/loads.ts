@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { clean } from '../postgres/text.ts'
 import { redshift } from './connection.ts'
-import { readLoads } from './history.ts'
+import { isIn, readLoads, stateOf } from './history.ts'
 import { loadOf } from './load.ts'
 
 const MOST_ROWS = 30
@@ -23,14 +23,21 @@ export const loads = defineRead({
   async read({ connection, load: name, day }, ctx) {
     const { client, settings } = await ctx.connect(redshift, connection)
     const { table } = loadOf(settings.loads, name)
-    const found = await readLoads(await client.sql(), table, day || null)
+    const found = await readLoads(await client.sql(), table, { day: day || null })
     const when = day ? ` on ${day} (UTC)` : ''
-    const done = found.filter((one) => one.status === 'completed')
-    const rows = done.reduce((sum, one) => sum + one.rows, 0)
+    const done = found.filter(isIn)
+    const rows = done.reduce((sum, one) => sum + BigInt(one.rows), 0n)
     if (found.length === 0)
-      return { summary: `No load of ${table} began${when}, as far back as Redshift remembers.`, blocks: [] }
+      return {
+        summary: `No load of ${table} began${when} in the seven days that Redshift remembers, as far as ${settings.user} may see (without the role sys:monitor: its own loads).`,
+        blocks: [],
+      }
+    const unsure = done.some((one) => one.committed === 'unknown')
+      ? ' Whether a transaction was rolled back after its load is for superusers to see (sys_transaction_history).'
+      : ''
+    const many = found.cut ? `more than ${found.length}` : String(found.length)
     return {
-      summary: `${done.length} of ${found.length} loads of ${table}${when} completed, with ${rows} rows. The latest, ${found[0]!.query}, is ${found[0]!.status}.`,
+      summary: `${done.length} of ${many} loads of ${table}${when} completed, with ${rows} rows. The latest, ${found[0]!.query}, is ${stateOf(found[0]!)}.${unsure}`,
       blocks: [
         {
           type: 'table',
@@ -38,13 +45,13 @@ export const loads = defineRead({
           rows: found
             .slice(0, MOST_ROWS)
             .map((one) => [
-              String(one.query),
-              one.status,
+              one.query,
+              stateOf(one),
               one.start,
               one.end || '–',
-              String(one.rows),
-              String(one.files),
-              String(one.errors),
+              one.rows,
+              one.files,
+              one.errors,
               clean(one.source, 200),
             ]),
           omitted: Math.max(0, found.length - MOST_ROWS),

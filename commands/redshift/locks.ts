@@ -1,11 +1,19 @@
-import type { Client } from 'pg'
+import { Refused } from '../../src/domain/command.ts'
 import { changed } from '../postgres/changed.ts'
+import type { Sql } from '../postgres/session.ts'
 import type { Session } from '../postgres/sessions.ts'
 import { clean } from '../postgres/text.ts'
 import { utc } from './errors.ts'
+import { unlessHidden } from './views.ts'
 
-/** A session of Redshift, and the transaction it is in; `xid` is '' outside of one. `holds`: `mode on schema.table`. */
-export type Locker = Session & Readonly<{ xid: string; began: string; holds: readonly string[] }>
+/**
+ * A session of Redshift, and the transaction it is in; `xid` is '' outside of one. `holds`: `mode on schema.table`. `view` is
+ * where its start is from.
+ */
+export type Locker = Session & Readonly<{ xid: string; began: string; view: View; holds: readonly string[] }>
+
+/** A provisioned cluster has STV tables; Serverless and clusters in two zones have SYS views alone. */
+export type View = 'stv' | 'sys'
 
 /** The owner of Redshift's own sessions: "STV_SESSIONS" in the developer guide shows it. */
 const INTERNAL = 'rdsdb'
@@ -60,28 +68,63 @@ function edges(locks: readonly Lock[]): Map<number, { by: number[]; lock: Lock }
   return found
 }
 
+type Base = { pid: number; began: string; user: string; database: string }
+type Running = { pid: number; started: string; query: string }
+
+const STV = {
+  sessions: `select process as pid, cast(starttime as varchar) as began, rtrim(user_name) as "user", rtrim(db_name) as database
+     from stv_sessions order by process`,
+  running: `select pid, cast(starttime as varchar) as started, rtrim(query) as query from stv_recents
+     where rtrim(status) = 'Running' order by starttime`,
+}
+/** The states of a query that is not over: SYS_QUERY_HISTORY in the developer guide. */
+const SYS = {
+  sessions: `select session_id as pid, cast(start_time as varchar) as began, rtrim(user_id) as "user",
+     rtrim(database_name) as database from sys_session_history where rtrim(status) = 'active' order by session_id`,
+  running: `select session_id as pid, cast(start_time as varchar) as started, rtrim(query_text) as query
+     from sys_query_history where rtrim(status) in ('planning', 'queued', 'running', 'returning') order by start_time`,
+}
+
+/** Sessions and what they run, from where this Redshift has them. */
+async function readSessions(sql: Sql): Promise<{ view: View; sessions: Base[]; running: Running[] }> {
+  const sessions = await unlessHidden(() => sql.query<Base>(STV.sessions))
+  if (sessions) {
+    const running = await sql.query<Running>(STV.running)
+    return { view: 'stv', sessions: sessions.rows, running: running.rows }
+  }
+  const { rows } = await sql.query<Base>(SYS.sessions)
+  const { rows: running } = await sql.query<Running>(SYS.running)
+  // SYS views have numbers for users; Redshift does not join them with the catalogue.
+  const { rows: users } = await sql.query<{ id: string; name: string }>(
+    'select cast(usesysid as varchar) as id, usename as name from pg_user',
+  )
+  const names = new Map(users.map((row) => [row.id, row.name]))
+  return { view: 'sys', sessions: rows.map((row) => ({ ...row, user: names.get(row.user) ?? row.user })), running }
+}
+
+type Transaction = Lock & { xid: string; started: string }
+
 /**
- * Every session with what it waits for, sorted by pid: from stv_sessions, pg_locks, svv_transactions and stv_recents. They
- * are read one after the other, since Redshift does not join all of them in one statement.
+ * Every session with what it waits for, sorted by pid. Locks and transactions are those of svv_transactions, which all kinds of
+ * Redshift have but clusters in two zones. The views are read one after the other, since Redshift does not join them.
  */
-export async function readLockers(sql: Client, now: Date): Promise<Locker[]> {
+export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
   const { rows: own } = await sql.query<{ pid: number; user: string }>(
     'select pg_backend_pid() as pid, current_user as "user"',
   )
-  const { rows: sessions } = await sql.query<{ pid: number; began: string; user: string; database: string }>(
-    `select process as pid, cast(starttime as varchar) as began, rtrim(user_name) as "user", rtrim(db_name) as database
-     from stv_sessions order by process`,
+  const { view, sessions, running } = await readSessions(sql)
+  const found = await unlessHidden(() =>
+    sql.query<Transaction>(
+      `select distinct pid, cast(xid as varchar) as xid, cast(txn_start as varchar) as started, rtrim(lock_mode) as mode,
+         cast(relation as varchar) as relation, granted from svv_transactions order by pid, started, xid`,
+    ),
   )
-  const { rows: transactions } = await sql.query<{ pid: number; xid: string; started: string }>(
-    'select distinct pid, xid, cast(txn_start as varchar) as started from svv_transactions order by pid, started, xid',
-  )
-  const { rows: locks } = await sql.query<Lock>(
-    'select distinct pid, relation, mode, granted from pg_locks where relation is not null',
-  )
-  const { rows: running } = await sql.query<{ pid: number; started: string; query: string }>(
-    `select pid, cast(starttime as varchar) as started, rtrim(query) as query from stv_recents
-     where rtrim(status) = 'Running' order by starttime`,
-  )
+  if (!found)
+    throw new Refused(
+      'This Redshift does not show its locks (svv_transactions): a cluster in two zones has SYS views alone. Its sessions are in the query editor.',
+    )
+  const transactions = found.rows
+  const locks = transactions.filter((one) => one.relation !== null)
   const waits = edges(locks)
   const held = locks.filter((lock) => lock.granted).slice(0, MOST_HELD)
   const tables = await namesOf(
@@ -97,6 +140,7 @@ export async function readLockers(sql: Client, now: Date): Promise<Locker[]> {
     return {
       pid: s.pid,
       began: s.began,
+      view,
       xid: transaction ? String(transaction.xid) : '',
       backendStart: utc(s.began),
       transactionStart: utc(transaction?.started ?? ''),
@@ -127,7 +171,7 @@ export async function readLockers(sql: Client, now: Date): Promise<Locker[]> {
   })
 }
 
-async function namesOf(sql: Client, relations: readonly string[]): Promise<Map<string, string>> {
+async function namesOf(sql: Sql, relations: readonly string[]): Promise<Map<string, string>> {
   const ids = [...new Set(relations)]
   if (ids.length === 0) return new Map()
   const { rows } = await sql.query<{ id: string; name: string }>(
@@ -139,21 +183,34 @@ async function namesOf(sql: Client, relations: readonly string[]): Promise<Map<s
 }
 
 /** What makes a session the one that was approved: stv_sessions has its start to the second, so its transaction counts too. */
-export type Identity = Readonly<{ pid: number; began: string; user: string; xid: string }>
+export type Identity = Readonly<{ pid: number; began: string; user: string; xid: string; view: View }>
 
-/** Ends the session if its pid still belongs to the same start and user: check and signal are one statement. */
-export async function terminate(sql: Client, it: Identity): Promise<'signalled' | 'left_alone'> {
+/**
+ * Ends the session if its pid still belongs to the same start and user. Where there are STV tables check and signal are one
+ * statement; elsewhere the check comes just before, since Redshift calls no function of the leader over a SYS view.
+ */
+export async function terminate(sql: Sql, it: Identity): Promise<'signalled' | 'left_alone'> {
   const { rows: transactions } = await sql.query<{ xid: string }>(
-    'select distinct xid from svv_transactions where pid = $1',
+    'select distinct cast(xid as varchar) as xid from svv_transactions where pid = $1',
     [it.pid],
   )
   const same = it.xid === '' ? transactions.length === 0 : transactions.some((t) => String(t.xid) === it.xid)
   if (!same) return 'left_alone'
-  const { rowCount } = await changed(
-    sql,
-    `select pg_terminate_backend(process) from stv_sessions
+  if (it.view === 'stv') {
+    const { rowCount } = await changed(
+      sql,
+      `select pg_terminate_backend(process) from stv_sessions
      where process = $1 and cast(starttime as varchar) = $2 and rtrim(user_name) = $3`,
-    [it.pid, it.began, it.user],
+      [it.pid, it.began, it.user],
+    )
+    return rowCount === 1 ? 'signalled' : 'left_alone'
+  }
+  const { rows } = await sql.query(
+    `select session_id from sys_session_history
+     where session_id = $1 and cast(start_time as varchar) = $2 and rtrim(status) = 'active'`,
+    [it.pid, it.began],
   )
-  return rowCount === 1 ? 'signalled' : 'left_alone'
+  if (rows.length === 0) return 'left_alone'
+  await changed(sql, 'select pg_terminate_backend(cast($1 as integer)) as done', [it.pid])
+  return 'signalled'
 }

@@ -31,3 +31,11 @@ export function literal(text: string): string {
   if (/[\\\p{Cc}]/u.test(text)) throw new Error(`not a plain text: ${JSON.stringify(text)}`)
   return `'${text.replaceAll("'", "''")}'`
 }
+
+/** The id of a query, as text: it is a BIGINT, of which a number would lose digits. */
+export const queryParam = (says: string) =>
+  z.coerce
+    .string()
+    .regex(/^[1-9]\d{0,18}$/, 'the id of a query, digits alone')
+    .optional()
+    .describe(says)

@@ -1,15 +1,18 @@
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import type { Plan } from '../../src/domain/plan.ts'
+import { s3 } from '../s3/connection.ts'
 import type { Quarantine } from '../s3/kept.ts'
+import { head } from '../s3/objects.ts'
 import { CEILING, planQuarantine, probeQuarantine, runQuarantine, verifyQuarantine } from '../s3/quarantine.ts'
 import { type Failure, findFailure } from './failure.ts'
+import { queryParam } from './names.ts'
 import { judgeRejected, LineMoved, type Rejected } from './rejected.ts'
 
 const Params = z.object({
   connection: z.string().describe('Redshift connection'),
   load: z.string().describe('Load, as the connection names it; its latest failure is mended'),
-  query: z.coerce.number().int().positive().optional().describe('Id of the COPY instead'),
+  query: queryParam('Id of the COPY instead, query_id of SYS_LOAD_HISTORY'),
   hollow: z.enum(['no', 'yes']).default('no').describe('Whether every row that has nothing but its key goes as well'),
   maxBadShare: z.coerce
     .number()
@@ -21,7 +24,7 @@ const Params = z.object({
 
 /**
  * Sets the lines aside that Redshift rejected, in the first file that still has them: the original is copied first, the lines
- * are kept in an object of their own. Each line must still be the one that stl_load_errors shows.
+ * are kept in an object of their own. Each line must still be the one that was rejected.
  */
 export const quarantineRejected = defineChange<typeof Params, Quarantine>({
   id: 'redshift.quarantine-rejected',
@@ -33,7 +36,13 @@ export const quarantineRejected = defineChange<typeof Params, Quarantine>({
   async plan(params, ctx) {
     const failure = await findFailure(ctx, params)
     if (!failure || failure.files.length === 0)
-      throw new Refused(`stl_load_errors names no line of the load "${params.load}". There is nothing to set aside.`)
+      throw new Refused(
+        `Redshift names no line of the load "${params.load}" that it rejected. There is nothing to set aside.`,
+      )
+    if (failure.since)
+      throw new Refused(
+        `The load ${failure.query} failed, and its files were loaded since by query ${failure.since.query} at ${failure.since.start}. There is nothing to mend.`,
+      )
     const { made, rejected } = await firstMendable(failure, params, ctx)
     const { copyKey, found, ref } = made.data
     const gone = rejected.errors.find((e) => !found.bad.some((line) => line.number === e.line))
@@ -52,6 +61,9 @@ export const quarantineRejected = defineChange<typeof Params, Quarantine>({
       warnings: [
         ...made.warnings,
         'A load stops at its first errors: there may be more bad lines, which the next run of it shows.',
+        ...(failure.cut
+          ? ['More lines were rejected than are read at once: ask for this step again after the next run.']
+          : []),
         ...(others > 0 ? [`${others} more files have rejected lines: ask for this step again for each of them.`] : []),
       ],
     }
@@ -68,12 +80,19 @@ async function firstMendable(
   ctx: ReadContext,
 ): Promise<{ made: Plan<Quarantine>; rejected: Rejected }> {
   let moved: LineMoved | null = null
+  const { client } = await ctx.connect(s3, failure.s3)
   for (const rejected of failure.files) {
-    const judge = judgeRejected(failure.load, failure.columns, rejected, hollow === 'yes')
     const { bucket, key } = rejected
+    const blind = rejected.errors.some((e) => e.rawLine === null)
+    const at = blind ? await head(client, { bucket, key }, ctx.signal) : null
+    const times = { written: at?.LastModified, loaded: failure.start }
+    const judge = judgeRejected(failure.load, failure.columns, rejected, hollow === 'yes', times)
     try {
       const wish = { connection: failure.s3, bucket, key, maxBadShare, what: 'rejected' as const, judge }
-      return { made: await planQuarantine(wish, ctx), rejected }
+      const made = await planQuarantine(wish, ctx)
+      if (blind && made.data.ref.etag !== at?.ETag)
+        throw new LineMoved(`${rejected.file} is being written anew. Run the load again first.`)
+      return { made, rejected }
     } catch (error) {
       if (!(error instanceof LineMoved)) throw error
       moved ??= error

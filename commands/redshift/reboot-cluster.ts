@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ClusterNotFoundFault, InvalidClusterStateFault, RebootClusterCommand } from '@aws-sdk/client-redshift'
-import type { Client } from 'pg'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
-import { findCluster, rebootedSince } from './cluster.ts'
+import { outlive } from '../aws/outlive.ts'
+import type { Sql } from '../postgres/session.ts'
+import { eventsSince, findCluster, notNow } from './cluster.ts'
 import { redshift } from './connection.ts'
 import { utc } from './errors.ts'
+import { unlessHidden } from './views.ts'
 
 const Params = z.object({ connection: z.string().describe('Redshift connection; its cluster is rebooted') })
 
@@ -25,18 +27,18 @@ export const rebootCluster = defineChange<typeof Params, Data>({
     const { client, settings, environment } = await ctx.connect(redshift, connection)
     if (!settings.reboot)
       throw new Refused(`The connection "${connection}" may not reboot its cluster. Set "reboot" to true if it shall.`)
-    const cluster = await findCluster(client.reads, settings.cluster, ctx.signal)
-    if (cluster.ClusterStatus !== 'available')
-      throw new Refused(
-        `The cluster ${settings.cluster} is ${cluster.ClusterStatus}; only an available one is rebooted.`,
-      )
+    const name = settings.cluster
+    if (!name) throw new Refused(`"${connection}" is a workgroup of Redshift Serverless: there is nothing to reboot.`)
+    const cluster = await findCluster(client.reads, name, ctx.signal)
+    const no = notNow(name, cluster.ClusterStatus)
+    if (no) throw new Refused(no)
     const waiting = Object.entries(cluster.PendingModifiedValues ?? {}).filter(([, value]) => value !== undefined)
     return {
-      summary: `Reboot the cluster ${settings.cluster}`,
+      summary: `Reboot the cluster ${name}`,
       targets: [
         {
-          id: `redshift:${connection}/cluster/${settings.cluster}`,
-          name: settings.cluster,
+          id: `redshift:${connection}/cluster/${name}`,
+          name: name,
           fingerprint: [
             cluster.ClusterNamespaceArn ?? '',
             cluster.ClusterStatus,
@@ -44,11 +46,12 @@ export const rebootCluster = defineChange<typeof Params, Data>({
             cluster.NumberOfNodes,
           ].join(' '),
           details: {
-            cluster: settings.cluster,
+            cluster: name,
             account: cluster.ClusterNamespaceArn?.split(':')[4] ?? 'unknown',
             region: settings.region,
             environment,
-            status: cluster.ClusterStatus,
+            status: cluster.ClusterStatus ?? 'unknown',
+            ...(/^(true|enabled)$/i.test(cluster.MultiAZ ?? '') && { zones: 'two (Multi-AZ)' }),
             nodes: `${cluster.NumberOfNodes ?? '?'} × ${cluster.NodeType ?? '?'}`,
             version: cluster.ClusterVersion ?? 'unknown',
             created: cluster.ClusterCreateTime?.toISOString() ?? 'unknown',
@@ -56,7 +59,7 @@ export const rebootCluster = defineChange<typeof Params, Data>({
           },
         },
       ],
-      steps: [{ id: 'reboot', title: 'Reboot the cluster', detail: `RebootCluster ${settings.cluster}` }],
+      steps: [{ id: 'reboot', title: 'Reboot the cluster', detail: `RebootCluster ${name}` }],
       warnings: [
         'Every session ends and what it has not committed is rolled back. Nobody gets in for some minutes.',
         ...(waiting.length > 0
@@ -68,7 +71,7 @@ export const rebootCluster = defineChange<typeof Params, Data>({
             ]
           : []),
       ],
-      data: { connection, cluster: settings.cluster, asked: ctx.requestedAt.toISOString() },
+      data: { connection, cluster: name, asked: ctx.requestedAt.toISOString() },
     }
   },
 
@@ -88,12 +91,21 @@ export const rebootCluster = defineChange<typeof Params, Data>({
       return null
     })
     let away = false
-    for (let looks = 0; ; looks += 1) {
-      const { ClusterStatus } = await findCluster(client.reads, data.cluster, ctx.signal)
+    const pauseMs = settings.pollSeconds * 1000
+    const watch = {
+      signal: ctx.signal,
+      pauseMs,
+      // So many looks without an answer as make ten minutes at five seconds each.
+      minutes: 2 * settings.pollSeconds,
+      onPause: (note: string) => ctx.progress(0, 1, note),
+    }
+    for (;;) {
+      const { ClusterStatus } = await outlive(() => findCluster(client.reads, data.cluster, ctx.signal), watch)
       away ||= ClusterStatus !== 'available'
-      if (ClusterStatus === 'available' && (away || (await eventOf(data, ctx)))) break
-      ctx.progress(looks, looks + 1, `the cluster is ${ClusterStatus}`)
-      await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+      // It may have come and gone between two looks: then no session is from before.
+      if (ClusterStatus === 'available' && (away || (await isNew(data, ctx)))) break
+      ctx.progress(0, 1, `the cluster is ${ClusterStatus ?? 'in a state that AWS does not name'}`)
+      await pause(pauseMs, undefined, { signal: ctx.signal })
     }
     return `The cluster ${data.cluster} was rebooted and is available.`
   },
@@ -101,15 +113,15 @@ export const rebootCluster = defineChange<typeof Params, Data>({
   async verify({ data }, ctx) {
     const { client } = await ctx.connect(redshift, data.connection)
     const { ClusterStatus } = await findCluster(client.reads, data.cluster, ctx.signal)
-    const at = await eventOf(data, ctx)
-    const oldest = await client.sql().then(oldestSession, () => null)
+    const said = await eventsOf(data, ctx)
+    const oldest = await oldestOf(data, ctx)
     return [
       { title: 'The cluster is available', ok: ClusterStatus === 'available', detail: ClusterStatus ?? '' },
       { title: 'It answers a query', ok: oldest !== null, detail: oldest === null ? 'no session could be opened' : '' },
       {
         title: 'It was rebooted: no session is older',
         ok: oldest !== null && Date.parse(oldest) >= Date.parse(data.asked),
-        detail: [oldest && `the oldest session began at ${oldest}`, at && `AWS says that it was rebooted at ${at}`]
+        detail: [oldest && `the oldest session began at ${oldest}`, ...said.map((text) => `AWS wrote: ${text}`)]
           .filter(Boolean)
           .join('; '),
       },
@@ -119,25 +131,51 @@ export const rebootCluster = defineChange<typeof Params, Data>({
   async probe({ data }, _step, ctx) {
     const { client } = await ctx.connect(redshift, data.connection)
     const { ClusterStatus } = await findCluster(client.reads, data.cluster, ctx.signal)
-    const at = await eventOf(data, ctx)
-    if (at) return { landed: 'yes', detail: `AWS says that ${data.cluster} was rebooted at ${at}` }
-    if (ClusterStatus === 'rebooting') return { landed: 'yes', detail: `${data.cluster} is rebooting` }
-    // The event comes when the reboot is over, and a request on its way shows in nothing.
+    const said = await eventsOf(data, ctx)
+    const wrote = said.map((text) => ` AWS wrote: ${text}.`).join('')
+    if (ClusterStatus === 'rebooting') return { landed: 'yes', detail: `${data.cluster} is rebooting.${wrote}` }
+    if (ClusterStatus === 'available' && (await isNew(data, ctx)))
+      return { landed: 'yes', detail: `No session of ${data.cluster} is from before ${data.asked}.${wrote}` }
+    // A request on its way shows in nothing.
     return {
       landed: 'cannot_tell',
-      detail: `${data.cluster} is ${ClusterStatus}, and no event says that it was rebooted`,
+      detail: `${data.cluster} is ${ClusterStatus ?? 'in a state that AWS does not name'}, and nothing shows that it was rebooted.${wrote}`,
     }
   },
 })
 
-async function eventOf({ connection, cluster, asked }: Data, ctx: ReadContext): Promise<string | null> {
+async function eventsOf({ connection, cluster, asked }: Data, ctx: ReadContext): Promise<string[]> {
   const { client } = await ctx.connect(redshift, connection)
-  return rebootedSince(client.reads, cluster, new Date(asked), ctx.signal)
+  // Text for people: without the right to it the rest is told all the same.
+  return eventsSince(client.reads, cluster, new Date(asked), ctx.signal).catch(() => [])
 }
 
-async function oldestSession(sql: Client): Promise<string> {
-  const { rows } = await sql.query<{ began: string }>(
-    'select cast(min(starttime) as varchar) as began from stv_sessions',
-  )
-  return utc(rows[0]?.began ?? '')
+/** When the oldest session began, Redshift's own among them; null where no session can be opened. */
+async function oldestOf({ connection }: Data, ctx: ReadContext): Promise<string | null> {
+  const { client } = await ctx.connect(redshift, connection)
+  try {
+    const sql = await client.sql()
+    return (
+      (await oldest(sql, 'select cast(min(starttime) as varchar) as began from stv_sessions')) ??
+      (await oldest(sql, SYS))
+    )
+  } catch {
+    ctx.signal.throwIfAborted()
+    return null
+  }
+}
+
+/** Without the role sys:monitor it shows our own sessions alone, which prove nothing. */
+const SYS = `select cast(min(start_time) as varchar) as began from sys_session_history where rtrim(status) = 'active'
+  having count(distinct user_id) > 1`
+
+async function oldest(sql: Sql, text: string): Promise<string | null> {
+  const found = await unlessHidden(() => sql.query<{ began: string | null }>(text))
+  return found?.rows[0]?.began ? utc(found.rows[0].began) : null
+}
+
+/** Is no session from before the plan was asked for? */
+async function isNew(data: Data, ctx: ReadContext): Promise<boolean> {
+  const began = await oldestOf(data, ctx)
+  return began !== null && Date.parse(began) >= Date.parse(data.asked)
 }

@@ -3,7 +3,7 @@ import { defineChange, type ReadContext, Refused } from '../../src/domain/comman
 import { endedChecks, namedPids, pidsParam, refuseMany, stepOf } from '../postgres/pids.ts'
 import { roots, waitersOf } from '../postgres/tree.ts'
 import { settled } from '../settle.ts'
-import { redshift } from './connection.ts'
+import { placeOf, redshift } from './connection.ts'
 import { type Identity, type Locker, readLockers, terminate } from './locks.ts'
 
 const Params = z.object({
@@ -13,7 +13,7 @@ const Params = z.object({
 
 type Data = { connection: string; sessions: Identity[] }
 
-const identityOf = ({ pid, began, user, xid }: Locker): Identity => ({ pid, began, user, xid })
+const identityOf = ({ pid, began, user, xid, view }: Locker): Identity => ({ pid, began, user, xid, view })
 
 /** Why a session is not the one to terminate; null if it may be. */
 function refusal(pid: number, sessions: readonly Locker[]): string | null {
@@ -59,7 +59,7 @@ export const terminateSessions = defineChange<typeof Params, Data>({
         name: `session ${s.pid} of ${s.user}`,
         fingerprint: `${s.began} ${s.xid}`,
         details: {
-          cluster: settings.cluster,
+          ...placeOf(settings),
           database: s.database,
           user: s.user,
           'session began': s.backendStart,

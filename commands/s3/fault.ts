@@ -63,7 +63,11 @@ export function createShape() {
 export function around(bytes: Uint8Array, at: number, reach = 60): string {
   const text = Buffer.from(bytes).toString('utf8')
   const from = Math.max(0, at - reach)
-  const cut = text.slice(from, at + reach).replace(/[\p{Cc}\p{Cf}]/gu, '·')
+  // A character outside of the first plane may be cut in two.
+  const cut = text
+    .slice(from, at + reach)
+    .toWellFormed()
+    .replace(/[\p{Cc}\p{Cf}]/gu, '·')
   const head = from > 0 ? '…' : ''
   return `${head}${cut}${at + reach < text.length ? '…' : ''}\n${' '.repeat(head.length + at - from)}^`
 }

@@ -10,15 +10,21 @@ const SESSION = {
 }
 const PIDS = [7, 8, 77]
 const LOAD = {
-  ...{ query: '7', status: 'aborted', table: 'orders', source: 's3://lake/in/', start: BEGAN, end: BEGAN },
+  ...{
+    query: '7',
+    transaction: '5',
+    status: 'aborted',
+    table: 'orders',
+    source: 's3://lake/in/',
+    start: BEGAN,
+    end: BEGAN,
+  },
   ...{ rows: '0', files: '1', errors: '1' },
 }
 /** Of the object that the S3 peer has under every key. */
 export const BAD_LINE = { number: 2, text: '{"id":' }
-const ERROR = {
-  ...{ query: '7', at: BEGAN, file: 's3://lake/in/a.json', line: String(BAD_LINE.number), column: 'id', type: 'int4' },
-  ...{ length: '0', value: '', raw_line: BAD_LINE.text, code: 1207, reason: 'Invalid digit' },
-}
+const PLACE = { file: 's3://lake/in/a.json', line: String(BAD_LINE.number), column: 'id' }
+const ERROR = { ...PLACE, at: BEGAN, type: 'int4', length: '0', code: '1207', reason: 'Invalid digit', tbl: '100' }
 const column = (name: string, type: string, length: string | null = null): Row => ({
   ...{ name, type, length, precision: null, scale: null, nullable: 'YES' },
 })
@@ -28,13 +34,19 @@ const ROWS: readonly [words: RegExp, rows: (values: readonly string[], call: Cal
   [/^\s*with waiting/, ([pids = '']) => (pids.match(/\d+/g) ?? []).map((pid) => ({ ...SESSION, pid: Number(pid) }))],
   [/pg_(terminate|cancel)_backend/, () => [{ done: true }]],
   [/pg_backend_pid/, () => [{ pid: 1, user: 'keyturn' }]],
+  // After a reboot.
+  [/min\(starttime\)/, () => [{ began: '2100-01-01 00:00:00' }]],
   [/from stv_sessions order/, () => PIDS.map((pid) => ({ pid, began: BEGAN, user: 'u', database: 'd' }))],
-  [/from svv_transactions/, () => PIDS.map((pid) => ({ pid, xid: '5', started: BEGAN }))],
+  [
+    /from svv_transactions/,
+    () =>
+      PIDS.map((pid) => ({ pid, xid: '5', started: BEGAN, mode: 'AccessShareLock', relation: null, granted: true })),
+  ],
   [/as id from pg_class/, () => [{ id: '100' }]],
   [/from sys_load_history/, () => [LOAD]],
   [/from svv_columns/, () => [column('id', 'integer'), column('name', 'character varying', '10')]],
-  [/^select query from stl_load_errors/, () => [{ query: '7' }]],
-  [/from stl_load_errors/, () => [ERROR]],
+  [/from sys_load_error_detail/, () => [ERROR]],
+  [/from stl_load_errors/, () => [{ ...PLACE, raw_line: BAD_LINE.text, value: '' }]],
 ]
 
 export const rowsOf = (text: string, values: readonly string[], call: Call): readonly Row[] =>
@@ -53,6 +65,7 @@ export const redshift: Peer = {
     ...sql(sqlPort),
     ...awsAt(origin),
     cluster: 'wh',
+    orchestrator: 'none',
     reboot: true,
     loads: {
       orders: {

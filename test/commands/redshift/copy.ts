@@ -7,7 +7,10 @@ export type Files = (location: string) => Promise<readonly File[]>
 export type Ended = Readonly<{ query: number; error: string | null }>
 
 const COPY =
-  /^COPY "(\w+)"\."(\w+)"(?: \((.*?)\))?\nFROM '([^']+)'\nIAM_ROLE '([^']+)'\n(FORMAT AS CSV|FORMAT AS JSON 'auto'|FORMAT AS PARQUET|DELIMITER AS '.')((?:\n.*)*)$/
+  /^COPY "(\w+)"\."(\w+)"(?: \((.*?)\))?\nFROM '([^']+)'\nIAM_ROLE '([^']+)'\n((?:MANIFEST\n)?(?:REGION AS '[a-z0-9-]+'\n)?)(FORMAT AS CSV|FORMAT AS JSON '[^']+'|FORMAT AS PARQUET|DELIMITER AS '.')((?:\n.*)*)$/
+
+/** STL_LOAD_ERRORS keeps a period in place of each multibyte character. */
+const kept = (text: string): string => text.replace(/\P{ASCII}/gu, '.').slice(0, 1_024)
 
 type Column = { name: string; type: string; length: number | null; nullable: boolean }
 type Fault = { column: Column | null; value: string; code: number; reason: string }
@@ -36,8 +39,10 @@ export async function copyInto(
   text: string,
   query: number,
   files: Files,
+  /** Whether it ran on a main cluster, of which alone the STL views know. */
+  main = true,
 ): Promise<Ended> {
-  const [, schema, table, , source = '', given, format = '', rest = ''] = COPY.exec(text) ?? []
+  const [, schema, table, , source = '', given, from = '', format = '', rest = ''] = COPY.exec(text) ?? []
   if (!schema) return { query, error: 'ERROR: syntax error in COPY' }
   if (given !== role) return { query, error: `ERROR: User is not authorized to assume IAM Role ${given}` }
   const most = Math.max(1, Number(/MAXERROR AS (\d+)/.exec(rest)?.[1] ?? 0))
@@ -53,7 +58,10 @@ export async function copyInto(
   const { rows: ids } = await sql.query<{ id: number }>('select to_regclass($1)::oid::int as id', [
     `${schema}.${table}`,
   ])
-  const found = await files(source)
+  const found = from.includes('MANIFEST') ? await listed(source, files) : await files(source)
+  // STL tables have ids of their own.
+  const stl = 7_000_000 - query
+  const transaction = 50_000 + query
   const faults: (Fault & { file: string; line: number; raw: string })[] = []
   let loaded = 0
   let refusal = found.length === 0 ? `ERROR: The specified S3 prefix '${source}' does not exist` : null
@@ -96,35 +104,61 @@ export async function copyInto(
   if (faults.length >= most)
     refusal ??= `ERROR: Load into table '${table}' failed.  Check 'stl_load_errors' system table for details.`
   await sql.query(refusal ? 'rollback' : 'commit')
-  if (refusal?.includes('Spectrum'))
+  if (main && refusal?.includes('Spectrum'))
     await sql.query('insert into svl_s3log (pid, query, eventtime, message) values (1, $1, $2, $3)', [
-      query,
+      stl,
       now,
       refusal,
     ])
-  for (const f of faults)
+  await sql.query(`insert into sys_query_log values ($1, $2, 1, $3, $4, $4, $5, $6)`, [
+    query,
+    transaction,
+    refusal ? 'failed' : 'success',
+    now,
+    text,
+    refusal,
+  ])
+  await sql.query('insert into sys_transaction_history (transaction_id, status) values ($1, $2)', [
+    transaction,
+    refusal ? 'rolledback' : 'committed',
+  ])
+  for (const f of faults) {
+    const type = (f.column?.type ?? '').slice(0, 10)
+    const at = [f.file, f.line, f.column?.name ?? '', type, f.column?.length ?? '']
     await sql.query(
-      `insert into stl_load_errors (tbl, starttime, session, query, filename, line_number, colname, type, col_length, position,
-       raw_line, raw_field_value, err_code, err_reason) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12)`,
-      [
-        ids[0]!.id,
-        now,
-        query,
-        f.file,
-        f.line,
-        f.column?.name ?? '',
-        (f.column?.type ?? '').slice(0, 10),
-        f.column?.length ?? '',
-        f.raw.slice(0, 1024),
-        f.value.slice(0, 1024),
-        f.code,
-        f.reason,
-      ],
+      `insert into sys_load_error_detail (table_id, start_time, query_id, file_name, line_number, column_name, column_type,
+       column_length, error_code, error_message) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+      [ids[0]!.id, now, query, ...at, f.code, f.reason],
     )
+    if (main)
+      await sql.query(
+        `insert into stl_load_errors (tbl, starttime, session, query, filename, line_number, colname, type, col_length, position,
+         raw_line, raw_field_value, err_code, err_reason) values ($1, $2, 1, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11, $12)`,
+        [ids[0]!.id, now, stl, ...at, kept(f.raw), kept(f.value), f.code, f.reason],
+      )
+  }
   await sql.query(
-    `insert into sys_load_history (query_id, status, table_name, start_time, end_time, data_source, loaded_rows, source_file_count,
-     error_count) values ($1, $2, $3, $4, $4, $5, $6, $7, $8)`,
-    [query, refusal ? 'aborted' : 'completed', table, now, source, refusal ? 0 : loaded, found.length, faults.length],
+    `insert into sys_load_history (query_id, transaction_id, status, table_name, start_time, end_time, data_source, loaded_rows, source_file_count,
+     error_count) values ($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)`,
+    [
+      query,
+      transaction,
+      refusal ? 'aborted' : 'completed',
+      table,
+      now,
+      source,
+      refusal ? 0 : loaded,
+      found.length,
+      faults.length,
+    ],
   )
   return { query, error: refusal }
+}
+
+/** The files that a manifest lists; a mandatory one that is not there ends the load. */
+async function listed(manifest: string, files: Files) {
+  const [file] = await files(manifest)
+  if (file?.location !== manifest) return []
+  const { entries } = JSON.parse(file.bytes.toString()) as { entries: { url: string }[] }
+  return (await Promise.all(entries.map(({ url }) => files(url)))).flat()
 }

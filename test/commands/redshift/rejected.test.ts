@@ -123,7 +123,7 @@ describe('redshift.quarantine-rejected', () => {
     await s3.putLines(key, lines)
     await nightly('clicks', 's3://lake/clicks/dt=2/')
     // One error ends a load, but the file has more of them.
-    await warehouse.ask('delete from stl_load_errors where line_number > 42')
+    await warehouse.ask('delete from sys_load_error_detail where line_number > 42')
     expect((await look('clicks')).blocks[0]).toMatchObject({ rows: [[expect.any(String), '55', '1', 'yes', '2']] })
     const one = await plan({ load: 'clicks' })
     expect(one.targets[0]?.details['Line numbers']).toBe('42')
@@ -196,7 +196,9 @@ describe('redshift.quarantine-rejected', () => {
 
   it('refuses a file of an error that lies outside of what the load may read', async () => {
     await s3.putLines('secret/a.csv.gz', [HEADER, ...good(30), BAD])
-    await nightly('clicks', 's3://lake/secret/')
+    await s3.putLines('clicks/dt=6/a.csv.gz', [HEADER, ...good(30), BAD])
+    await nightly('clicks', 's3://lake/clicks/dt=6/')
+    await warehouse.ask("update sys_load_error_detail set file_name = 's3://lake/secret/a.csv.gz'")
     await expect(plan({ load: 'clicks' })).rejects.toThrow('is not below s3://lake/clicks/')
   })
 })

@@ -23,7 +23,15 @@ export type Statement = {
   RedshiftQueryId?: number
   Error?: string
   token: string
+  /** When it was sent, in milliseconds, and by whom (the access key). */
+  at: number
+  owner: string
+  place: string
 }
+
+const HOUR = 3_600_000
+/** "Considerations when calling the Data API" and the SDK's model; see facts.ts. */
+const LIMITS = { tokenHours: 8, knownHours: 24, sqlBytes: 100_000, page: 100, token: 64, name: 500 }
 
 const escapeXml = (text: string) => text.replace(/[&<>]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[c]!)
 const element = (name: string, value: string | number) => `<${name}>${escapeXml(String(value))}</${name}>`
@@ -31,82 +39,151 @@ const NAMESPACE = 'http://redshift.amazonaws.com/doc/2012-12-01/'
 
 /**
  * One address that speaks both protocols of AWS for Redshift: the Data API (JSON) with its names, tokens and states, and the
- * API of clusters (form in, XML out). `run` is what a statement does in the database; `reboot` ends what is in it.
+ * API of clusters (form in, XML out). `run` is what a statement does in the database; `reboot` ends what is in it. It has the
+ * cluster wh-1 and the workgroup wg-1.
  */
 export async function startRedshift(deps: { run(sql: string): Promise<Ended>; reboot(): Promise<void> }) {
-  const state = { status: 'available', events: [] as { at: string; message: string }[], statements: [] as Statement[] }
+  const state = {
+    status: 'available',
+    multiAz: 'Disabled',
+    events: [] as { at: string; message: string }[],
+    statements: [] as Statement[],
+    /** Added to the clock. */
+    laterMs: 0,
+    /** Statements that run at a time: 500, unless a test has less. */
+    most: 500,
+    /** Of ListStatements; at most 100. */
+    pageSize: LIMITS.page,
+    /** Database users that GetClusterCredentials is allowed for; all of them without a list. */
+    users: null as readonly string[] | null,
+    /** What the next statements are told as their query id instead. */
+    queryId: null as number | string | null,
+  }
   const calls: string[] = []
+  const inputs: Json[] = []
   let lost: string | null = null
   let broken: string | null = null
+  let failing: { action: string; times: number; status: number; body: string } | null = null
   /** A statement that is held goes no further than STARTED until it is let go. */
   let hold: Promise<void> | null = null
   let release = () => {}
   const under = new Set<Promise<void>>()
+  const now = () => Date.now() + state.laterMs
 
   async function work(statement: Statement): Promise<void> {
-    await hold
+    await Promise.resolve()
+    statement.Status = 'PICKED'
+    await new Promise((done) => setImmediate(done))
     if (statement.Status === 'ABORTED') return
+    statement.Status = 'STARTED'
+    await hold
+    if (isOver(statement)) return
     const { query, error } = await deps.run(statement.QueryString)
     statement.RedshiftQueryId = query
     statement.Status = error ? 'FAILED' : 'FINISHED'
     if (error) statement.Error = error
   }
+  const isOver = (statement: Statement) => ['ABORTED', 'FAILED', 'FINISHED'].includes(statement.Status)
   const need = (input: Json, name: string): string => {
     const value = input[name]
     if (typeof value !== 'string' || value === '') throw new Fault('ValidationException', `${name} is missing`)
     return value
   }
-  const cluster = (name: string) => {
-    if (name !== 'wh-1') throw new Fault('ValidationException', 'Redshift endpoint does not exist.')
+  /** Either a cluster or a workgroup, and one that is there. */
+  const placeOf = (input: Json): string => {
+    const { ClusterIdentifier: cluster, WorkgroupName: workgroup } = input
+    if (Boolean(cluster) === Boolean(workgroup))
+      throw new Fault('ValidationException', 'Provide either ClusterIdentifier or WorkgroupName, and not both.')
+    if (cluster && cluster !== 'wh-1') throw new Fault('ValidationException', 'Redshift endpoint does not exist.')
+    if (workgroup && workgroup !== 'wg-1')
+      throw new Fault('ValidationException', 'Redshift Serverless endpoint does not exist.')
+    return String(cluster ?? workgroup)
   }
-  const data: Record<string, (input: Json) => Json> = {
-    ExecuteStatement(input) {
-      cluster(need(input, 'ClusterIdentifier'))
+  /** Those that the caller may see: of its own role, and of the last day. */
+  const visible = (caller: string) =>
+    state.statements.filter((one) => one.owner === caller && now() - one.at < LIMITS.knownHours * HOUR)
+  const known = (input: Json, caller: string): Statement => {
+    const statement = visible(caller).find((one) => one.Id === input.Id)
+    if (!statement) throw new Fault('ResourceNotFoundException', 'Query does not exist.')
+    return statement
+  }
+  const data: Record<string, (input: Json, caller: string) => Json> = {
+    ExecuteStatement(input, owner) {
+      const place = placeOf(input)
       need(input, 'Database')
-      need(input, input.SecretArn ? 'SecretArn' : 'DbUser')
+      if (input.WorkgroupName && input.DbUser)
+        throw new Fault('ValidationException', 'DbUser is not for Redshift Serverless.')
+      if (input.SecretArn && input.DbUser)
+        throw new Fault('ValidationException', 'Provide either SecretArn or DbUser, and not both.')
+      if (input.DbUser && state.users && !state.users.includes(String(input.DbUser)))
+        throw new Fault(
+          'AccessDeniedException',
+          `User: arn:aws:iam::123456789012:role/keyturn is not authorized to perform: redshift:GetClusterCredentials on resource: arn:aws:redshift:us-east-1:123456789012:dbuser:${place}/${input.DbUser}`,
+        )
       const token = need(input, 'ClientToken')
-      if (token.length > 64) throw new Fault('ValidationException', 'ClientToken is too long')
-      const before = state.statements.find((one) => one.token === token)
+      if (token.length > LIMITS.token) throw new Fault('ValidationException', 'ClientToken is too long')
+      const name = need(input, 'StatementName')
+      if (name.length > LIMITS.name) throw new Fault('ValidationException', 'StatementName is too long')
+      const sql = need(input, 'Sql')
+      if (Buffer.byteLength(sql) > LIMITS.sqlBytes) throw new Fault('ValidationException', 'The statement is too long')
+      const before = state.statements.find(
+        (one) => one.token === token && one.owner === owner && now() - one.at < LIMITS.tokenHours * HOUR,
+      )
       if (before) return { Id: before.Id }
+      if (state.statements.filter((one) => !isOver(one)).length >= state.most)
+        throw new Fault('ActiveStatementsExceededException', 'The number of active statements exceeds the limit.')
       const statement: Statement = {
         Id: `00000000-0000-4000-8000-${String(state.statements.length + 1).padStart(12, '0')}`,
-        StatementName: need(input, 'StatementName'),
-        QueryString: need(input, 'Sql'),
-        Status: 'STARTED',
+        StatementName: name,
+        QueryString: sql,
+        Status: 'SUBMITTED',
         token,
+        at: now(),
+        owner,
+        place,
       }
       state.statements.push(statement)
       const working = work(statement).finally(() => under.delete(working))
       under.add(working)
-      return { Id: statement.Id }
+      return { Id: statement.Id, CreatedAt: statement.at / 1000, Database: input.Database }
     },
-    DescribeStatement(input) {
-      const statement = state.statements.find((one) => one.Id === input.Id)
-      if (!statement) throw new Fault('ResourceNotFoundException', 'Query does not exist.')
-      const { token: _, StatementName: __, ...rest } = statement
-      return rest
-    },
-    ListStatements(input) {
-      cluster(need(input, 'ClusterIdentifier'))
-      const prefix = need(input, 'StatementName')
-      const wanted = input.Status ?? 'FINISHED'
+    DescribeStatement(input, caller) {
+      const { token: _, StatementName: __, owner: ___, place, at, ...rest } = known(input, caller)
       return {
-        Statements: state.statements
-          .filter((one) => one.StatementName.startsWith(prefix) && (wanted === 'ALL' || one.Status === wanted))
-          .map(({ Id, StatementName, QueryString, Status }) => ({ Id, StatementName, QueryString, Status })),
+        ...rest,
+        ...(state.queryId !== null && rest.RedshiftQueryId !== undefined && { RedshiftQueryId: state.queryId }),
+        ...(place.startsWith('wg') ? { WorkgroupName: place } : { ClusterIdentifier: place }),
+        CreatedAt: at / 1000,
+        HasResultSet: false,
       }
     },
-    CancelStatement(input) {
-      const statement = state.statements.find((one) => one.Id === input.Id)
-      if (statement?.Status !== 'STARTED')
-        throw new Fault('ValidationException', 'Could not cancel a query that is over.')
+    ListStatements(input, caller) {
+      const place = input.ClusterIdentifier || input.WorkgroupName ? placeOf(input) : null
+      const prefix = String(input.StatementName ?? '')
+      const wanted = input.Status ?? 'FINISHED'
+      const size = Math.min(Number(input.MaxResults ?? state.pageSize), state.pageSize)
+      const all = visible(caller)
+        .toReversed()
+        .filter((one) => one.StatementName.startsWith(prefix) && (wanted === 'ALL' || one.Status === wanted))
+        .filter((one) => place === null || one.place === place)
+      const from = Number(input.NextToken ?? 0)
+      return {
+        Statements: all
+          .slice(from, from + size)
+          .map(({ Id, StatementName, QueryString, Status }) => ({ Id, StatementName, QueryString, Status })),
+        ...(from + size < all.length && { NextToken: String(from + size) }),
+      }
+    },
+    CancelStatement(input, caller) {
+      const statement = known(input, caller)
+      if (isOver(statement)) throw new Fault('ValidationException', 'Could not cancel a query that is over.')
       statement.Status = 'ABORTED'
       return { Status: true }
     },
   }
 
   const describe = () =>
-    `<Cluster>${element('ClusterIdentifier', 'wh-1')}${element('ClusterStatus', state.status)}${element('NodeType', 'ra3.xlplus')}${element('NumberOfNodes', 4)}${element('ClusterVersion', '1.0')}${element('ClusterNamespaceArn', 'arn:aws:redshift:us-east-1:123456789012:namespace:n-1')}${element('ClusterCreateTime', '2025-01-02T03:04:05Z')}${element('PreferredMaintenanceWindow', 'sun:06:00-sun:06:30')}<PendingModifiedValues/></Cluster>`
+    `<Cluster>${element('ClusterIdentifier', 'wh-1')}${element('ClusterStatus', state.status)}${element('NodeType', 'ra3.xlplus')}${element('NumberOfNodes', 4)}${element('ClusterVersion', '1.0')}${element('ClusterNamespaceArn', 'arn:aws:redshift:us-east-1:123456789012:namespace:n-1')}${element('ClusterCreateTime', '2025-01-02T03:04:05Z')}${element('PreferredMaintenanceWindow', 'sun:06:00-sun:06:30')}${element('MultiAZ', state.multiAz)}<PendingModifiedValues/></Cluster>`
   const manage: Record<string, (form: URLSearchParams) => Promise<string> | string> = {
     DescribeClusters(form) {
       if (form.get('ClusterIdentifier') !== 'wh-1') throw new Fault('ClusterNotFound', 'Cluster not found.', 404)
@@ -142,13 +219,20 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     const action = operation ?? form.get('Action') ?? ''
     calls.push(action)
     const signed = request.headers.authorization ?? ''
+    const caller = /Credential=([^/]+)\//.exec(signed)?.[1] ?? ''
+    if (failing?.action === action && failing.times > 0) {
+      failing.times -= 1
+      return { status: failing.status, type: 'application/x-amz-json-1.1', text: failing.body }
+    }
     try {
       if (operation) {
         if (!signed.includes('/us-east-1/redshift-data/aws4_request'))
           throw new Fault('MissingAuthenticationTokenException', 'not signed for redshift-data')
         const handle = target === 'RedshiftData' ? data[operation] : undefined
         if (!handle) throw new Fault('UnknownOperationException', `${target}.${operation}`)
-        return { status: 200, type: 'application/x-amz-json-1.1', text: JSON.stringify(handle(JSON.parse(body))) }
+        const input = JSON.parse(body) as Json
+        inputs.push({ action, ...input })
+        return { status: 200, type: 'application/x-amz-json-1.1', text: JSON.stringify(handle(input, caller)) }
       }
       if (!signed.includes('/us-east-1/redshift/aws4_request'))
         throw new Fault('MissingAuthenticationToken', 'not signed for redshift', 403)
@@ -158,7 +242,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
       return {
         status: 200,
         type: 'text/xml',
-        text: `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result></${action}Response>`,
+        text: `<${action}Response xmlns="${NAMESPACE}"><${action}Result>${result}</${action}Result><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></${action}Response>`,
       }
     } catch (error) {
       const fault = error instanceof Fault ? error : new Fault('InternalFailure', String(error), 500)
@@ -166,7 +250,7 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
         ? {
             status: fault.status,
             type: 'application/x-amz-json-1.1',
-            text: JSON.stringify({ __type: fault.code, message: fault.message }),
+            text: JSON.stringify({ __type: fault.code, message: fault.message, Message: fault.message }),
           }
         : {
             status: fault.status,
@@ -198,6 +282,12 @@ export async function startRedshift(deps: { run(sql: string): Promise<Ended>; re
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     state,
     sent: (action: string) => calls.filter((one) => one === action).length,
+    /** What the Data API was asked last, by this action. */
+    asked: (action: string) => inputs.findLast((one) => one.action === action),
+    /** The next so many requests of this action get this answer instead. */
+    fail(action: string, times: number, status: number, body: string) {
+      failing = { action, times, status, body }
+    },
     /** The next request of this action is done, and its reply never comes. */
     lose(action: string) {
       lost = action
