@@ -10,7 +10,7 @@ import type { Row } from './row.ts'
 
 const ROLE = 'arn:aws:iam::123456789012:role/load'
 const SQL = 'Postgres with Redshift’s system views'
-const PEER = `${SQL}, a server that speaks the Data API, and s3rver`
+const PEER = `${SQL}, a server that speaks the Data API, s3rver, and a server that speaks Airflow’s REST API`
 const LOADS = {
   clicks: {
     table: 'events.clicks',
@@ -51,10 +51,13 @@ async function startPipeline() {
     }
   }
   const aws = await startRedshift({ run, reboot: () => warehouse.reboot() })
+  const airflow = await startAirflow(2)
+  airflow.state.addDag('nightly')
   return {
     warehouse,
     s3,
     aws,
+    airflow,
     connections: {
       warehouse: {
         kind: 'redshift',
@@ -62,8 +65,9 @@ async function startPipeline() {
         ...warehouse.connection(aws.endpoint, { loads: LOADS, reboot: true }),
       },
       lake: { kind: 's3', environment: 'production', ...lakeConnection(s3) },
+      jobs: airflowConnection(airflow.origin),
     },
-    secrets: { ...warehouse.secrets, ...LAKE_SECRETS },
+    secrets: { ...warehouse.secrets, ...LAKE_SECRETS, AIRFLOW_TOKEN: TOKEN },
     nightly: (load: keyof typeof LOADS, id: string) =>
       run(copyText(Load.parse(LOADS[load]), `${LOADS[load].from}${id}/`, 0)),
     /** Ends every session and makes the tables anew. */
@@ -74,6 +78,7 @@ async function startPipeline() {
     },
     rows: async (sql: string) => (await warehouse.ask(sql)).rows.map((row) => Object.values(row).join(' ')),
     async close() {
+      await airflow.stop()
       await aws.close()
       await s3.close()
       await warehouse.stop()
@@ -106,7 +111,9 @@ type Broken = {
   /** Breaks the night's load. */
   break(pipeline: Pipeline): Promise<void>
   evidence: readonly RegExp[]
-  /** The last rung, for when the first two were not enough. */
+  /** Nothing runs the load but Keyturn, by a rung of its own. */
+  own?: true
+  /** The last rung, for when those before it were not enough. */
   more(pipeline: Pipeline, desk: Desk, id: string): Promise<void>
   mended(pipeline: Pipeline): Promise<void>
   guards: readonly {
@@ -115,12 +122,19 @@ type Broken = {
   }[]
 }
 
-/** The first two rungs: mend, and load again. */
-async function climb(desk: Desk, id: string): Promise<void> {
+const CLEAR = 'run-the-failed-task-again'
+const OWN = 'load-it-without-an-orchestrator'
+
+/** The first two rungs: mend, and clear the failed tasks. `runs` is what Airflow then does. */
+async function climb({ airflow }: Pipeline, desk: Desk, id: string, runs: () => Promise<unknown>): Promise<void> {
   await desk.approve(id)
-  await desk.ask(id, 'run-the-load-again')
+  await desk.ask(id, CLEAR)
   await desk.approve(id)
+  const left = airflow.state.tasks.filter((task) => FAILED.includes(String(task.state)))
+  must(left.length === 0, left)
+  await runs()
 }
+const FAILED = ['failed', 'upstream_failed']
 
 /** A load that failed, is mended by the first step, and goes through by the second. */
 function broken(row: Broken): Row {
@@ -131,10 +145,15 @@ function broken(row: Broken): Row {
     peer: PEER,
     async begin() {
       const pipeline = await begin()
-      const firing = { labels: { connection: 'warehouse', load: row.load, ...row.labels } }
+      const job = { airflow: 'jobs', dag: 'nightly', run: row.id }
+      const firing = { labels: { connection: 'warehouse', load: row.load, ...job, ...row.labels } }
       const fail = async () => {
         await row.break(pipeline)
         must((await pipeline.nightly(row.load, row.id)).error !== null, 'the load went through')
+        const { state } = pipeline.airflow
+        state.runs.splice(0)
+        state.tasks.splice(0)
+        state.addRun('nightly', row.id, 'failed', { load: 'failed', report: 'upstream_failed' })
       }
       return {
         ...pipeline,
@@ -144,8 +163,13 @@ function broken(row: Broken): Row {
         },
         evidence: row.evidence,
         async recover(desk, id) {
-          await climb(desk, id)
+          const runs = async () => must((await pipeline.nightly(row.load, row.id)).error === null, 'it failed again')
+          await climb(pipeline, desk, id, row.own ? async () => {} : runs)
           await row.more(pipeline, desk, id)
+          if (row.own) {
+            await desk.ask(id, OWN)
+            await desk.approve(id)
+          }
         },
         mended: () => row.mended(pipeline),
         guards: row.guards.map(({ arrange, says }) => ({
@@ -165,20 +189,19 @@ const loaded = async ({ rows }: Pipeline, wanted = '40 39') => {
   const found = await rows('select count(*), max(id) from events.clicks')
   must(found[0] === wanted, found)
 }
-const PASS_OVER = 'run-it-and-pass-over-some-errors'
 /** The next file has such a line as well, and nobody will miss it. */
 const passOver = (name: string, line: string) => async (pipeline: Pipeline, desk: Desk, id: string) => {
   await loaded(pipeline)
   await pipeline.s3.putLines(fileOf(name), ['100,2026-11-20 02:00:00,next', line])
   must((await pipeline.nightly('clicks', name)).error !== null, 'the load went through')
-  await desk.ask(id, PASS_OVER, { maxErrors: '1' })
+  await desk.ask(id, OWN, { maxErrors: '1' })
   await desk.approve(id)
 }
 const tooTolerant: Broken['guards'][number] = {
-  async arrange(_, desk, fire) {
+  async arrange(pipeline, desk, fire) {
     const id = await fire()
-    await climb(desk, id)
-    await desk.ask(id, PASS_OVER, { maxErrors: '3' })
+    await climb(pipeline, desk, id, async () => {})
+    await desk.ask(id, OWN, { maxErrors: '3' })
     return id
   },
   says: /3 errors are more than the 2 that the load "clicks" may pass over/,
@@ -262,6 +285,7 @@ export const REDSHIFT_ROWS: readonly Row[] = [
   }),
   broken({
     id: 'B1',
+    own: true,
     failure: 'A load into Redshift fails on a value longer than its column',
     playbook: 'redshift/value-too-long',
     load: 'clicks',
@@ -284,9 +308,9 @@ export const REDSHIFT_ROWS: readonly Row[] = [
     },
     guards: [
       {
-        async arrange(_, desk, fire) {
+        async arrange(pipeline, desk, fire) {
           const id = await fire()
-          await climb(desk, id)
+          await climb(pipeline, desk, id, async () => {})
           await desk.ask(id, 'widen-what-you-name', { widen: 'note 8' })
           return id
         },
@@ -296,6 +320,7 @@ export const REDSHIFT_ROWS: readonly Row[] = [
   }),
   broken({
     id: 'B4',
+    own: true,
     failure: 'Columns are missing in the target table',
     playbook: 'redshift/columns-missing',
     load: 'orders',
@@ -303,7 +328,8 @@ export const REDSHIFT_ROWS: readonly Row[] = [
     async break({ s3, warehouse }) {
       const order = { id: 1, title: 'a', seen: '2026-11-20 01:00:00', ok: true, n: 9_000_000_000, doc: '{"a":1}' }
       await s3.put('orders/B4/part-0.parquet', Buffer.from(JSON.stringify(order)))
-      const types = { id: 'int', title: 'varchar(8)', seen: 'timestamp', ok: 'boolean', n: 'bigint', doc: 'string' }
+      const types = { id: 'int', title: 'varchar(8)', seen: 'timestamp', ok: 'boolean', n: 'bigint' }
+      // The crawler has not seen the newest one yet.
       for (const [i, [name, type]] of Object.entries(types).entries())
         await warehouse.ask(
           `insert into svv_external_columns values ('spectrum', 'orders', '${name}', '${type}', ${i}, 0, 'true')`,
@@ -314,22 +340,24 @@ export const REDSHIFT_ROWS: readonly Row[] = [
       must(found[0] === '1 2026-11-20 true 9000000000 {"a":1}', found)
     },
     evidence: [
-      /Against .*, 4 columns are missing in events\.orders, 0 are too short, 0 have another type\./,
+      /Against .*, 3 columns are missing in events\.orders, 0 are too short, 0 have another type\./,
       /ALTER TABLE .{0,40}orders.{0,40}ADD COLUMN .{0,20}seen.{0,20} timestamp/,
     ],
-    async more(_, desk, id) {
-      await desk.ask(id, 'add-what-you-name', { add: 'note varchar(200)' })
+    async more({ warehouse }, desk, id) {
+      await desk.ask(id, 'add-what-you-name', { add: 'doc varchar(200)' })
       await desk.approve(id)
+      // The crawler has run.
+      await warehouse.ask(
+        "insert into svv_external_columns values ('spectrum', 'orders', 'doc', 'varchar(200)', 5, 0, 'true')",
+      )
     },
     guards: [
       {
         async arrange({ warehouse }, _, fire) {
-          await warehouse.ask(
-            "update svv_external_columns set external_type = 'struct<a:int>' where columnname = 'doc'",
-          )
+          await warehouse.ask("update svv_external_columns set external_type = 'struct<a:int>' where columnname = 'n'")
           return fire()
         },
-        says: /No plain type holds "doc" \(struct<a:int>\)/,
+        says: /No plain type holds "n" \(struct<a:int>\)/,
       },
     ],
   }),
