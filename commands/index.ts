@@ -24,6 +24,7 @@ import { cloudformation } from './cloudformation/connection.ts'
 import { rollBack } from './cloudformation/roll-back.ts'
 import { cloudformationStack } from './cloudformation/stack.ts'
 import { dynamodb } from './dynamodb/connection.ts'
+import { goOnDemand } from './dynamodb/go-on-demand.ts'
 import { setCapacity } from './dynamodb/set-capacity.ts'
 import { throttling } from './dynamodb/throttling.ts'
 import { emrApplications } from './emr/applications.ts'
@@ -140,6 +141,7 @@ export const commands: readonly Command[] = [
   testArchiveCommand,
   repackArchive,
   throttling,
+  goOnDemand,
   setCapacity,
   exportTasks,
   startExport,

@@ -1,3 +1,4 @@
+import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
@@ -5,10 +6,17 @@ import { awsClient, awsSettings } from '../aws/client.ts'
 
 const Settings = z.strictObject({
   ...awsSettings,
+  /** Like `endpoint`, for Application Auto Scaling. With `endpoint` alone nothing is known to scale these tables. */
+  scalingEndpoint: z.url().optional(),
   /** The tables that may be looked at and changed, with the highest capacity that any approval can set. */
   tables: z.record(
     z.string().regex(/^[A-Za-z0-9_.-]{3,255}$/),
-    z.strictObject({ maxRead: z.number().int().min(1), maxWrite: z.number().int().min(1) }),
+    z.strictObject({
+      maxRead: z.number().int().min(1),
+      maxWrite: z.number().int().min(1),
+      /** Whether an approval may bill it on demand, with the ceilings as its maximum. */
+      onDemand: z.boolean().default(false),
+    }),
   ),
   /** Dollars. Defaults: list price of the Standard table class in us-east-1, https://aws.amazon.com/dynamodb/pricing/provisioned/ */
   pricePerReadUnitHour: z.number().nonnegative().default(0.00013),
@@ -20,10 +28,25 @@ const Settings = z.strictObject({
 })
 export type Settings = z.output<typeof Settings>
 
-/** One DynamoDB endpoint with its tables and their ceilings. Capacities are set as absolute values: safe to send again. */
-export const dynamodb = defineConnection<Settings, DynamoDBClient>({
+/** `scaling` is null where there is no Application Auto Scaling. Both set absolute values: safe to send again. */
+export type DynamoClients = Readonly<{ tables: DynamoDBClient; scaling: ApplicationAutoScalingClient | null }>
+
+/** One DynamoDB endpoint with its tables and their ceilings, and what scales them. */
+export const dynamodb = defineConnection<Settings, DynamoClients>({
   kind: 'dynamodb',
   settings: Settings,
-  open: (settings, secret) => awsClient(DynamoDBClient, settings, secret, 3),
-  close: (client) => client.destroy(),
+  open: (settings, secret, rights) => {
+    const { scalingEndpoint: endpoint, ...own } = settings
+    const isScaled = endpoint !== undefined || own.endpoint === undefined
+    return {
+      tables: awsClient(DynamoDBClient, own, secret, 3, { rights }),
+      scaling: isScaled
+        ? awsClient(ApplicationAutoScalingClient, { ...own, ...(endpoint && { endpoint }) }, secret, 3, { rights })
+        : null,
+    }
+  },
+  close: ({ tables, scaling }) => {
+    tables.destroy()
+    scaling?.destroy()
+  },
 })

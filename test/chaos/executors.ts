@@ -52,6 +52,7 @@ export const EXECUTORS: Lines = {
   's3.delete-prefix': ['s3', { bucket: 'lake', prefix: 'tmp/j-1/', job: 'j-1' }, /^POST \/\*\?delete /],
   's3.repack-archive': ['s3', { bucket: 'lake', key: 'in/a.gz' }, /^POST \/\*\?uploadId /],
   'dynamodb.set-capacity': ['dynamodb', { table: 'orders', write: 5 }, / UpdateTable /],
+  'dynamodb.go-on-demand': ['dynamodb', { table: 'orders' }, / UpdateTable /],
   'rds.start-export': [
     'rds',
     { name: 'nightly', source: 'arn:aws:rds:us-east-1:1:snapshot:a', databases: 'shop' },

@@ -47,10 +47,12 @@ const stepOf = (Id: unknown, State: string) => ({ Id, Name: 'step', Status: { St
 /** What each action gives, in JSON or as the elements of XML. Whatever is not here takes anything and gives nothing. */
 const ACTIONS: Readonly<Record<string, (input: Fields, call: Call) => object>> = {
   DescribeTable(_, call) {
-    const ProvisionedThroughput = last(call, 'UpdateTable')?.ProvisionedThroughput ?? {
-      ...{ ReadCapacityUnits: 1, WriteCapacityUnits: 1 },
+    const { BillingMode, OnDemandThroughput, ...changed } = last(call, 'UpdateTable') ?? {}
+    const ProvisionedThroughput = changed.ProvisionedThroughput ?? { ReadCapacityUnits: 1, WriteCapacityUnits: 1 }
+    const BillingModeSummary = BillingMode ? { BillingMode } : undefined
+    return {
+      Table: { TableId: 't1', TableStatus: 'ACTIVE', ProvisionedThroughput, BillingModeSummary, OnDemandThroughput },
     }
-    return { Table: { TableId: 't1', TableStatus: 'ACTIVE', ProvisionedThroughput } }
   },
 
   DescribeDBSnapshots: (_, call) => ({ DBSnapshots: { DBSnapshot: snapshot(call) } }),
@@ -121,7 +123,11 @@ export function replyOfAws({ action, input }: Question, call: Call, isJson: bool
 }
 
 export const dynamodb: Peer = {
-  settings: ({ origin }) => ({ ...awsAt(origin), tables: { orders: { maxRead: 9, maxWrite: 9 } }, pollSeconds: 0.001 }),
+  settings: ({ origin }) => ({
+    ...awsAt(origin),
+    tables: { orders: { maxRead: 9, maxWrite: 9, onDemand: true } },
+    pollSeconds: 0.001,
+  }),
 }
 export const rds: Peer = {
   settings: ({ origin }) => ({
