@@ -5,7 +5,7 @@ import { digest } from '../domain/plan.ts'
 import type { Clock, Postbox, Posted } from '../domain/ports.ts'
 import { adviceOf, CANNOT_EDIT, CHANNEL_GONE, isAboutContent, isAboutFile, PLAINER, ROOT_GONE } from './refusal.ts'
 import type { Content, Fault, Place, Send, Sleep } from './send.ts'
-import { cut, exact, link, literal } from './text.ts'
+import { exact, fallback, link, literal } from './text.ts'
 import type { Troubles } from './troubles.ts'
 
 /**
@@ -38,8 +38,9 @@ const BLOCKED = 30_000
 /** A thread is told again under a new root so often at most: what makes it needed may do so again. */
 const START_OVER_GAP = 600_000
 const BUSY = 1000
-/** Of a file whose text is posted instead. */
-const FILE_TEXT = 10_000
+/** Of a file whose text is posted instead: characters of one message, and messages. */
+const FILE_PIECE = 10_000
+const FILE_PIECES = 20
 
 /** Where the first root of a thread is kept that could not be edited any more; no message is drawn under this key. */
 export const ANCHOR = '~thread'
@@ -69,32 +70,51 @@ export const newMemory = (): Memory => ({
 const channelOf = (message: Drawn) => (message.kind === 'message' ? message.channel : undefined)
 const untried = (posted: Posted | undefined) => !posted || (posted.ts === null && posted.attemptedAt === 0)
 
-/** A file's text as a message, for a Slack that does not take the file. */
-function asMessage(file: Extract<Drawn, { kind: 'file' }>): Content {
-  const rest = file.content.length > FILE_TEXT ? ' The rest does not fit into a message.' : ''
-  const text = cut(exact(file.content), FILE_TEXT) || '–'
-  return {
-    text: file.title,
-    blocks: [
-      {
-        type: 'rich_text',
-        elements: [
-          {
-            type: 'rich_text_section',
-            elements: [literal(file.title, { bold: true }), literal(`, since Slack did not take it as a file.${rest}`)],
-          },
-          { type: 'rich_text_preformatted', elements: [{ type: 'text', text }], border: 0 },
-        ],
-      },
-    ],
+/** Text in pieces of at most `size` characters, whole lines where they fit. */
+function pieces(text: string, size: number): string[] {
+  const all: string[] = []
+  for (const line of text.split('\n').flatMap((one) => one.match(new RegExp(`[^]{1,${size}}`, 'gu')) ?? [''])) {
+    const last = all.at(-1)
+    if (last !== undefined && last.length + line.length < size) all[all.length - 1] = `${last}\n${line}`
+    else all.push(line)
   }
+  return all
 }
 
-/** The message as it is tried at this level of plainness; the file itself at the first; null beyond the last. */
+/** A file's text as messages, for a Slack that does not take the file: nobody decides on what is not there to read. */
+function asMessages(file: Extract<Drawn, { kind: 'file' }>): Drawn[] {
+  const all = pieces(exact(file.content).trimEnd(), FILE_PIECE)
+  const most = all.slice(0, FILE_PIECES)
+  return most.map((piece, i): Drawn => {
+    const part = most.length > 1 ? `, part ${i + 1} of ${all.length}` : ''
+    const left = i === most.length - 1 && all.length > most.length ? ' The rest is too long for Slack.' : ''
+    const title = literal(`${file.title}${part}`, { bold: true })
+    const why = literal(`${i === 0 ? ', as text, since Slack does not take files now.' : '.'}${left}`)
+    return {
+      key: i === 0 ? file.key : `${file.key}#${i + 1}`,
+      kind: 'message',
+      thread: file.thread,
+      text: fallback(`${file.title}${part}`),
+      blocks: [
+        {
+          type: 'rich_text',
+          elements: [
+            { type: 'rich_text_section', elements: [title, why] },
+            { type: 'rich_text_preformatted', elements: [{ type: 'text', text: piece || '–' }], border: 0 },
+          ],
+        },
+      ],
+    }
+  })
+}
+
+/** The message as it is tried at this level of plainness; the file itself; null beyond the last. */
 function plainest(message: Drawn, level: number): Content | 'file' | null {
   if (message.kind === 'message') return PLAINER[level]?.(message) ?? null
-  return level === 0 ? 'file' : (PLAINER[level - 1]?.(asMessage(message)) ?? null)
+  return level === 0 ? 'file' : null
 }
+
+const hashOf = ({ key: _key, thread: _thread, ...content }: Drawn) => digest({ ...content, channel: undefined })
 
 /** Makes Slack show one incident, under a lease: posts what is missing, in order, and edits what differs. */
 export function createShow(deps: {
@@ -207,8 +227,11 @@ export function createShow(deps: {
       if (isAboutContent(fault) || (message.kind === 'file' && levelOf(hash) === 0 && isAboutFile(fault))) {
         const level = levelOf(hash) + 1
         memory.plainer.set(hash, level)
-        const next = plainest(message, level) ? 'a plainer one is tried' : 'it is left out'
+        const next = message.kind === 'file' || plainest(message, level) ? 'a plainer one is tried' : 'it is left out'
         log.error({ key: message.key, error, detail }, `Slack refused a message, ${next}: ${error}`)
+        // What stands there has the buttons of before, and nothing will ever take its place.
+        if (editing && own?.ts && !plainest(message, level) && (message.thread || away))
+          await send.remove(own.channel, own.ts)
         return null
       }
       return away ? putOff(message, hash, fault) : blocked(home, message.key, fault)
@@ -354,9 +377,12 @@ export function createShow(deps: {
       let later = Number.POSITIVE_INFINITY
       let putOffs = 0
       let todo: { message: Drawn; hash: string; known: Posted | undefined } | null = null
-      for (const message of view.drawn) {
-        const { key, thread: _, ...content } = message
-        const hash = digest({ ...content, channel: undefined })
+      const drawn = view.drawn.flatMap((one) =>
+        one.kind === 'file' && levelOf(hashOf(one)) > 0 ? asMessages(one) : [one],
+      )
+      for (const message of drawn) {
+        const { key } = message
+        const hash = hashOf(message)
         const known = posted[key]
         if (known?.hash === hash && known.ts !== null) continue
         if (plainest(message, levelOf(hash)) === null) continue

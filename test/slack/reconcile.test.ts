@@ -386,10 +386,14 @@ describe('when Slack refuses', () => {
       ]
       w.journal.add('i1', opened())
       await shown(w, w.bot(draw))
-      expect(w.texts()).toEqual(['Blocked', 'Plan abc', 'After it'])
-      const said = JSON.stringify(w.sandbox.state().messages[DATA]![1]!.blocks)
-      expect(said).toContain('target 4711')
-      expect(said).toContain('The rest does not fit into a message.')
+      const parts = [1, 2, 3].map((n) => `Plan abc, part ${n} of 3`)
+      expect(w.texts()).toEqual(['Blocked', ...parts, 'After it'])
+      // Not a line of it is lost.
+      const texts = w.sandbox
+        .state()
+        .messages[DATA]!.slice(1, 4)
+        .map((m) => JSON.stringify(m.blocks))
+      expect(texts.join().match(/target 4711/g)).toHaveLength(2000)
     },
   )
 
@@ -480,6 +484,18 @@ describe('when a message cannot be edited any more', () => {
       expect(w.sandbox.state().messages[DATA]!.at(-1)!.thread_ts).toBe(root!.ts)
     },
   )
+
+  it('leaves no live button either where Slack takes no content of the card at all', async () => {
+    const w = await world()
+    const bot = w.bot(drawLive)
+    w.journal.add('i1', opened(), asked('p1'))
+    await shown(w, bot)
+    w.sandbox.faults({ refuse: { 'chat.update': 'invalid_blocks' } })
+    w.journal.add('i1', planFailed('p1'))
+    await shown(w, bot)
+    expect(w.has('error', 'it is left out')).toBe(true)
+    expect(JSON.stringify(w.sandbox.state().messages[DATA])).not.toContain('keyturn:approve')
+  })
 
   it('does not post anew for each sign of progress, and at once when the run is over', async () => {
     const w = await world()
