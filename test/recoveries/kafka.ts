@@ -40,7 +40,14 @@ export const KAFKA_ROWS: readonly Row[] = [
     peer: 'librdkafka’s mock cluster over the real protocol; a server for Kubernetes’ paths, with controllers and watch',
     async begin() {
       const [cluster, kubernetes] = await Promise.all([startCluster(), startKubernetes()])
-      await kubernetes.state.deploy('streaming', 'loader', 'loader:1', 2)
+      const { state } = kubernetes
+      await state.deploy('streaming', 'loader', 'loader:1', 2)
+      state.demand.set('loader-so', 2)
+      const keda = state.add('scaledobjects', 'streaming', 'loader-so', {
+        spec: { scaleTargetRef: { name: 'loader' } },
+      })
+      const pausedAt = () => keda.metadata.annotations['autoscaling.keda.sh/paused-replicas']
+      kubernetes.logs.set('loader', 'Unexpected end of JSON input: orders-1 at offset 1')
       for (const topic of ['orders', 'refunds']) await poison(cluster, topic)
       // To join takes seconds, which the recovery takes as well.
       const busy = consume(cluster, groupOf('refunds'), 'refunds')
@@ -66,20 +73,25 @@ export const KAFKA_ROWS: readonly Row[] = [
           /2 records of orders wait for orders-loader, in 1 of 4 partitions/,
           /the first is partition 1, offset 1\./,
           /1\/1: \{\\\\?"id/,
+          /Unexpected end of JSON input: orders-1 at offset 1/,
         ],
         async recover(desk, id) {
           await desk.approve(id)
-          if (kubernetes.state.podsOf('loader').length > 0) throw new Error('the consumer was not stopped')
+          if (state.podsOf('loader').length > 0) throw new Error('the consumer was not stopped')
+          if (pausedAt() !== '0') throw new Error('KEDA was not paused')
           await desk.ask(id, 'copy-the-record-aside-and-pass-it')
           await desk.approve(id)
           await desk.ask(id, 'start-the-consumer-again')
           await desk.approve(id)
+          await desk.ask(id, 'let-keda-set-the-number-again')
+          await desk.approve(id)
+          if (pausedAt() !== undefined) throw new Error('KEDA is still paused')
         },
         async mended() {
           const [zero, at, ...others] = await cluster.committed(groupOf('orders'), 'orders')
           if ([zero, ...others].some((offset) => offset !== -1)) throw new Error('another partition was moved')
           const dead = (await cluster.admin.fetchTopicOffsets('orders-dead')).reduce((n, p) => n + Number(p.high), 0)
-          const pods = kubernetes.state.podsOf('loader').length
+          const pods = state.podsOf('loader').length
           if (at !== 2 || dead !== 1 || pods !== 2)
             throw new Error(`not mended: at ${at}, ${dead} set aside, ${pods} consumers`)
         },
