@@ -206,10 +206,12 @@ export const recoverMany = defineChange({
     }
     const piece = data.waves.flatMap((wave) => wave.pieces).find((p) => step.endsWith(`:${nameOf(p)}`))
     if (!piece) return { landed: 'cannot_tell', detail: `The plan has no step ${step}` }
-    const { state, fingerprint } = await see(data, piece, ctx)
+    const { state, end, fingerprint } = await see(data, piece, ctx)
     const detail = `${nameOf(piece)} is ${state}`
     if (step.startsWith('wait:')) return { landed: state === 'success' ? 'yes' : 'no', detail }
-    return { landed: fingerprint === piece.fingerprint ? 'no' : 'yes', detail }
+    if (fingerprint === piece.fingerprint) return { landed: 'no', detail }
+    const isAnew = ['queued', 'running', 'success'].includes(state) || (state === 'failed' && end !== '')
+    return { landed: isAnew ? 'yes' : 'cannot_tell', detail }
   },
 })
 
@@ -253,9 +255,9 @@ async function untilDone(data: Data, dags: readonly string[], ctx: RunContext): 
 async function see(data: Data, piece: Piece, ctx: ReadContext) {
   const { client } = await ctx.connect(airflow, data.connection)
   const run = await client.run(piece.dag, piece.run, ctx.signal)
-  if (!run) return { state: 'gone', fingerprint: '' }
+  if (!run) return { state: 'gone', end: '', fingerprint: '' }
   const tasks = failedIn(await client.tasks(piece.dag, piece.run, {}, ctx.signal))
-  return { state: run.state, fingerprint: pieceFingerprint(run, tasks) }
+  return { state: run.state, end: run.end, fingerprint: pieceFingerprint(run, tasks) }
 }
 
 async function clear(data: Data, piece: Piece, ctx: RunContext): Promise<string> {

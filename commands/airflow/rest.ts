@@ -30,6 +30,8 @@ export type Rest = Readonly<{
 const MOST_BYTES = 16 * 1024 * 1024
 /** How often something that changes nothing is asked while the answer is one that passes. */
 const LOOKS = 4
+/** How often a request buys another token: one that was bought for it may be over before it is used. */
+const RENEWALS = 2
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 const PASSING = [429, 502, 503, 504]
@@ -82,7 +84,7 @@ export function createRest(settings: Settings, secret: (variable: string) => str
       if (answer.status >= 200 && answer.status < 300) return await read(answer)
       const said = (await tailOf(answer.body, 2000)).replace(/\s+/g, ' ')
       if (call.missing?.includes(answer.status)) return undefined
-      throw new Answered(answer.status, `airflow: ${what} ${saidOf(answer, said)}`, retryAfterOf(answer))
+      throw new Answered(answer.status, `airflow: ${what} ${saidOf(answer, said, settings.auth)}`, retryAfterOf(answer))
     } catch (cause) {
       if (cause instanceof Answered || cause instanceof Refused) throw cause
       if (cause instanceof NotSent) throw new NotSent(`airflow: ${what}: ${cause.message}; check baseUrl`, { cause })
@@ -100,7 +102,7 @@ export function createRest(settings: Settings, secret: (variable: string) => str
     const odd = call.path.find((part) => ['', '.', '..'].includes(part))
     if (odd !== undefined) throw new Refused(`${JSON.stringify(odd)} is no name of anything in Airflow.`)
     const changes = call.method !== 'GET' && !call.reads
-    let isRenewed = false
+    let renewals = 0
     for (let look = 1; ; look++) {
       let ticket: Ticket | undefined
       try {
@@ -109,8 +111,8 @@ export function createRest(settings: Settings, secret: (variable: string) => str
       } catch (error) {
         if (call.signal.aborted) throw error
         // Nobody was let in, so nothing was done: also a change is sent again.
-        if (ticket && !isRenewed && isExpired(error) && tickets.drop(ticket)) {
-          isRenewed = true
+        if (ticket && renewals < RENEWALS && isExpired(error) && tickets.drop(ticket)) {
+          renewals++
           look--
           continue
         }
@@ -175,11 +177,16 @@ const isExpired = (error: unknown): boolean =>
     (error.status >= 300 && error.status < 400) ||
     (error.status === 403 && /token expired|invalid jwt|jwt token/i.test(error.message)))
 
-function saidOf(answer: Answer, said: string): string {
+function saidOf(answer: Answer, said: string, auth: Settings['auth']): string {
   const { status } = answer
   if (status >= 300 && status < 400)
     return `sends to ${String(answer.headers.location ?? 'somewhere else').slice(0, 200)}, which is not followed; check baseUrl and auth`
-  const remedy = status === 401 || status === 403 ? '; check the role of this user in Airflow' : ''
+  const remedy =
+    status === 401 && auth.kind === 'bearer'
+      ? `; the token in ${auth.tokenFrom} is wrong or over, and is not bought anew`
+      : status === 401 || status === 403
+        ? '; check the role of this user in Airflow'
+        : ''
   // The page of a proxy says nothing to people.
   const own = /^\s*</.test(said) ? '' : `: ${said.slice(0, 300)}`
   return `answered ${status}${remedy}${own}`
