@@ -9,27 +9,34 @@ const Name = z.string().regex(/^[\w-]{1,64}$/)
 
 const Executable = z.string().regex(/^(\/[\w.-]+)+$/, 'an absolute path')
 
-const Group = z.strictObject({
-  /** The machines that have this tag. */
-  tag: z.strictObject({ name: z.string().min(1).max(128), value: z.string().min(1).max(256) }),
-  /** Set where machines may be cycled. */
-  autoScalingGroup: z.string().min(1).max(255).optional(),
-  /** Set where the group may be given more machines: never more than this. */
-  maxMachines: z.number().int().positive().optional(),
-  /** Where py-spy is, set where the stacks of running Python processes may be looked at. */
-  pySpy: Executable.optional(),
-  /** What may be looked at and restarted, in this order. */
-  units: z.array(Unit).max(20).default([]),
-  /** What may be pinned. */
-  packages: z.array(Package).default([]),
-  packageManager: z.enum(['dpkg', 'rpm', 'pip']).default('dpkg'),
-  /** Whose packages pip manages. */
-  python: Executable.default('/usr/bin/python3'),
-  /** Where files may be deleted, and for how long they are kept in any case. */
-  folders: z.record(Folder, z.strictObject({ keepHours: z.number().positive() })).default({}),
-  /** Web pages of the group, by what they are called. */
-  urls: z.record(z.string().min(1).max(64), z.url({ protocol: /^https?$/ })).default({}),
-})
+const Group = z
+  .strictObject({
+    /** The machines that have this tag. */
+    tag: z.strictObject({ name: z.string().min(1).max(128), value: z.string().min(1).max(256) }),
+    /** Set where machines may be cycled. */
+    autoScalingGroup: z.string().min(1).max(255).optional(),
+    /** The connection of kind airflow whose workers these machines are: no machine is taken away on which its tasks run. */
+    airflow: z.string().min(1).optional(),
+    /** Set where the group may be given more machines: never more than this. */
+    maxMachines: z.number().int().positive().optional(),
+    /** Where py-spy is, set where the stacks of running Python processes may be looked at. */
+    pySpy: Executable.optional(),
+    /** What may be looked at and restarted, in this order. */
+    units: z.array(Unit).max(20).default([]),
+    /** What may be pinned. */
+    packages: z.array(Package).default([]),
+    packageManager: z.enum(['dpkg', 'rpm', 'pip']).default('dpkg'),
+    /** Whose packages pip manages: that of a virtual environment, since pip does not change the system's. */
+    python: Executable.optional(),
+    /** Where files may be deleted, and for how long they are kept in any case. */
+    folders: z.record(Folder, z.strictObject({ keepHours: z.number().positive() })).default({}),
+    /** Web pages of the group, by what they are called. */
+    urls: z.record(z.string().min(1).max(64), z.url({ protocol: /^https?$/ })).default({}),
+  })
+  .refine((group) => group.packageManager !== 'pip' || group.python !== undefined, {
+    message: 'packageManager pip takes "python", the one of a virtual environment such as /opt/airflow/bin/python',
+    path: ['python'],
+  })
 export type Group = z.output<typeof Group>
 
 const Settings = z.strictObject({

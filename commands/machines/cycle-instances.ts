@@ -6,12 +6,20 @@ import { answered } from '../aws/answered.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest as pause, settled, waiting } from '../settle.ts'
 import { groupOf, machines } from './connection.ts'
-import { findGroup, isInService, refuseUnlessSteady, versionOf } from './group.ts'
+import { findGroup, heldMinutes, hookShown, hooksOf, isInService, refuseUnlessSteady, versionOf } from './group.ts'
 import { paceOf } from './send.ts'
 import { InstanceId, listOf } from './shell.ts'
+import { tenantsOf } from './tenants.ts'
 
 type One = Readonly<{ instance: string; fingerprint: string }>
-type Data = Readonly<{ connection: string; scaling: string; machines: readonly One[] }>
+type Data = Readonly<{
+  connection: string
+  group: string
+  scaling: string
+  machines: readonly One[]
+  /** Whether tasks that run on a machine are interrupted. */
+  interrupt: boolean
+}>
 
 const All = z.union([z.literal('all'), InstanceId])
 
@@ -31,10 +39,15 @@ export const cycleInstances = defineChange({
     instances: listOf(All, 'instance ids separated by commas, or "all"').describe(
       'Instance ids, separated by commas, or "all"',
     ),
+    interrupt: z
+      .enum(['no', 'yes'])
+      .default('no')
+      .describe('Whether a machine is taken away on which tasks of Airflow run'),
   }),
-  async plan({ connection, group: name, instances: asked }, ctx) {
+  async plan({ connection, group: name, instances: asked, interrupt }, ctx) {
     const { client, settings, environment } = await ctx.connect(machines, connection)
-    const { autoScalingGroup: scaling } = groupOf(settings, name)
+    const group = groupOf(settings, name)
+    const { autoScalingGroup: scaling } = group
     if (!scaling) throw new Refused(`The group "${name}" names no Auto Scaling group, so its machines can't be cycled.`)
     const found = await findGroup(client.scalingReads, scaling, ctx.signal)
     await refuseUnlessSteady(client.scalingReads, found, ctx.signal)
@@ -53,6 +66,17 @@ export const cycleInstances = defineChange({
       )
     const leaving = picked.find((one) => one.LifecycleState?.startsWith('Terminat'))
     if (leaving) throw new Refused(`${leaving.InstanceId} is ${leaving.LifecycleState} already.`)
+    const kept = picked.filter((one) => one.ProtectedFromScaleIn)
+    if (kept.length > 0 && asked.includes('all'))
+      throw new Refused(
+        `${kept.map((one) => one.InstanceId).join(', ')} of "${scaling}" is protected from scale-in: somebody wants it to stay. Name the machines that are meant.`,
+      )
+    const ids = picked.map((one) => one.InstanceId ?? '')
+    const tenants = await tenantsOf(connection, group, name, ids, ctx)
+    if (interrupt === 'no' && tenants) refuseTenants(tenants.map((one) => one.said))
+    const hooks = await hooksOf(client.scalingReads, scaling, ctx.signal)
+    const slow = hooks.filter((hook) => heldMinutes(hook) > settings.replaceMinutes)
+    const stopped = (found.SuspendedProcesses ?? []).map((one) => one.ProcessName ?? '').sort()
     return {
       summary: `Replace ${picked.length} of ${all.length} machines of ${name}, one at a time`,
       targets: picked.map((one) => ({
@@ -67,6 +91,9 @@ export const cycleInstances = defineChange({
           Type: one.InstanceType ?? 'unknown',
           State: `${one.LifecycleState}, ${one.HealthStatus}`,
           'Made from': versionOf(one),
+          'Health checks': `${found.HealthCheckType ?? 'unknown'}, after ${found.HealthCheckGracePeriod ?? 0} s`,
+          ...(stopped.length > 0 ? { 'Suspended processes': stopped.join(', ') } : {}),
+          ...(hooks.length > 0 ? { 'Lifecycle hooks': hooks.map(hookShown).join('; ') } : {}),
         },
       })),
       steps: picked.flatMap(({ InstanceId: id }) => [
@@ -84,18 +111,33 @@ export const cycleInstances = defineChange({
       warnings: [
         'What is on the disks of a terminated machine is lost, its logs included.',
         ...(desired === 1 ? ['It is the only machine: what runs on it is down until the new one is in service.'] : []),
+        tenants === null
+          ? 'What else runs on these machines is not looked at: the group names no "airflow".'
+          : interrupt === 'yes'
+            ? 'Tasks of Airflow that run on a machine are interrupted, of whatever DAG; Airflow retries those that have retries left.'
+            : 'A machine on which a task of Airflow has begun by then is not taken away: the run stops there.',
+        ...(/\bELB\b|VPC_LATTICE/.test(found.HealthCheckType ?? '')
+          ? []
+          : ['In service means that EC2 says so: whether the units of a new machine run is not looked at.']),
+        ...slow.map(
+          (hook) =>
+            `The hook ${hook.LifecycleHookName} may hold a machine for ${heldMinutes(hook)} minutes, longer than the ${settings.replaceMinutes} that are waited for.`,
+        ),
+        ...kept.map((one) => `${one.InstanceId} is protected from scale-in: somebody wants it to stay.`),
         ...gone.map((id) => `${id} is not in the group (any more): it is left out.`),
       ],
       data: {
         connection,
+        group: name,
         scaling,
+        interrupt: interrupt === 'yes',
         machines: picked.map((one) => ({ instance: one.InstanceId ?? '', fingerprint: fingerprintOf(one) })),
       } satisfies Data,
     }
   },
 
   async run({ data }, ctx) {
-    const { client } = await ctx.connect(machines, data.connection)
+    const { client, settings } = await ctx.connect(machines, data.connection)
     const total = data.machines.length
     for (const [index, one] of data.machines.entries()) {
       ctx.progress(index, total, `${one.instance} is terminated`)
@@ -108,6 +150,9 @@ export const cycleInstances = defineChange({
           (machine) => machine !== now && !isInService(machine) && !listed(data, machine),
         )
         if (weak) throw new Refused(`${weak.InstanceId} is ${weak.LifecycleState}: no other machine was taken away.`)
+        const own = groupOf(settings, data.group)
+        const tenants = data.interrupt ? null : await tenantsOf(data.connection, own, data.group, [one.instance], ctx)
+        if (tenants) refuseTenants(tenants.map((tenant) => tenant.said))
         const input = { InstanceId: one.instance, ShouldDecrementDesiredCapacity: false }
         const command = new TerminateInstanceInAutoScalingGroupCommand(input)
         await answered(`TerminateInstanceInAutoScalingGroup ${one.instance}`, ctx.signal, () =>
@@ -158,6 +203,17 @@ export const cycleInstances = defineChange({
     return { landed: seen.leaving ? 'yes' : 'no', detail: `${one.instance} is ${seen.state}` }
   },
 })
+
+/** How many tasks are named. */
+const NAMED = 8
+
+function refuseTenants(said: readonly string[]): void {
+  if (said.length === 0) return
+  const more = said.length > NAMED ? ` and ${said.length - NAMED} more` : ''
+  throw new Refused(
+    `Tasks of Airflow run there, and would be interrupted: ${said.slice(0, NAMED).join(', ')}${more}. Wait for them, or set "interrupt" to yes.`,
+  )
+}
 
 /** A sick machine that is itself to be replaced later does not stand in the way. */
 const listed = (data: Data, machine: Instance): boolean =>

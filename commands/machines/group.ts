@@ -3,7 +3,9 @@ import {
   type AutoScalingGroup,
   DescribeAutoScalingGroupsCommand,
   DescribeInstanceRefreshesCommand,
+  DescribeLifecycleHooksCommand,
   type Instance,
+  type LifecycleHook,
 } from '@aws-sdk/client-auto-scaling'
 import { Refused } from '../../src/domain/command.ts'
 
@@ -17,7 +19,7 @@ export async function findGroup(
     new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] }),
     { abortSignal: signal },
   )
-  const found = AutoScalingGroups[0]
+  const found = AutoScalingGroups.find((one) => one.AutoScalingGroupName === name)
   if (!found) throw new Refused(`There is no Auto Scaling group "${name}" in this account and region.`)
   return found
 }
@@ -50,3 +52,17 @@ export const versionOf = (one: Instance): string =>
   one.LaunchTemplate
     ? `${one.LaunchTemplate.LaunchTemplateName} version ${one.LaunchTemplate.Version}`
     : (one.LaunchConfigurationName ?? 'unknown')
+
+/** What the group waits for when a machine comes or goes, by name. */
+export async function hooksOf(client: AutoScalingClient, name: string, signal: AbortSignal): Promise<LifecycleHook[]> {
+  const { LifecycleHooks = [] } = await client.send(new DescribeLifecycleHooksCommand({ AutoScalingGroupName: name }), {
+    abortSignal: signal,
+  })
+  return LifecycleHooks.sort((a, b) => (a.LifecycleHookName ?? '').localeCompare(b.LifecycleHookName ?? ''))
+}
+
+/** How long a hook may hold a machine, in minutes: its heartbeat, which is an hour unless it says otherwise. */
+export const heldMinutes = (hook: LifecycleHook): number => Math.ceil((hook.HeartbeatTimeout ?? 3_600) / 60)
+
+export const hookShown = (hook: LifecycleHook): string =>
+  `${hook.LifecycleHookName}: ${(hook.LifecycleTransition ?? '').includes('TERMINATING') ? 'on leaving' : 'on coming'}, up to ${heldMinutes(hook)} minutes, then ${hook.DefaultResult ?? 'ABANDON'}`

@@ -13,7 +13,7 @@ const LISTS: Readonly<Record<Group['packageManager'], (python: string) => string
 
 /** Lists all packages with their versions; packed, since Systems Manager cuts an output at 24,000 characters. */
 export const listScript = ({ packageManager, python }: Manager): string[] => [
-  `${LISTS[packageManager](python)} | gzip -c | base64 -w 0`,
+  `${LISTS[packageManager](python ?? '')} | gzip -c | base64 -w 0`,
 ]
 
 const MOST_BYTES = 8 * 1024 * 1024
@@ -40,15 +40,26 @@ export function parsePackages(out: string): Map<string, string> {
 
 export type Pin = Readonly<{ name: string; version: string }>
 
-/** Installs exactly these versions and nothing newer, and keeps upgrades from replacing them where the manager can. */
-export function pinScript({ packageManager, python }: Manager, pins: readonly Pin[]): string[] {
+/** The name of a package of Python as PEP 503 has it. */
+const canonical = (name: string): string => name.toLowerCase().replaceAll(/[-_.]+/g, '-')
+
+/**
+ * Installs exactly these versions, removes nothing, and keeps upgrades from replacing them where the manager can. pip gets all
+ * that was shown by name, and nothing that they require besides.
+ */
+export function pinScript(
+  { packageManager, python }: Manager,
+  pins: readonly Pin[],
+  shown: readonly Readonly<{ name: string; to: string }>[] = [],
+): string[] {
+  const also = shown.filter(({ name }) => !pins.some((pin) => canonical(pin.name) === canonical(name)))
   const names = pins.map((pin) => quote(pin.name)).join(' ')
   const joined = (by: string) => pins.map((pin) => quote(`${pin.name}${by}${pin.version}`)).join(' ')
   switch (packageManager) {
     case 'dpkg':
       return [
         'set -e',
-        `DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends --allow-downgrades --allow-change-held-packages -- ${joined('=')} >&2`,
+        `DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-remove --no-install-recommends --allow-downgrades --allow-change-held-packages -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=60 -- ${joined('=')} >&2`,
         `apt-mark hold -- ${names} >&2`,
       ]
     case 'rpm':
@@ -62,7 +73,7 @@ export function pinScript({ packageManager, python }: Manager, pins: readonly Pi
     case 'pip':
       return [
         'set -e',
-        `${quote(python)} -m pip install --no-input --disable-pip-version-check --no-deps -- ${joined('==')} >&2`,
+        `${quote(python ?? '')} -m pip install --no-input --disable-pip-version-check --no-deps -- ${[joined('=='), ...also.map(({ name, to }) => quote(`${name}==${to}`))].join(' ')} >&2`,
       ]
   }
 }

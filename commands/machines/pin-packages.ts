@@ -7,8 +7,18 @@ import { identityOf } from './identity.ts'
 import { listScript, type Pin, parsePackages, pinScript } from './inventory.ts'
 import { commentOf, look, outputOf, perform, probeCommand } from './send.ts'
 import { InstanceId, listOf, Package, Version } from './shell.ts'
+import { refuseSurprises, type Simulated, shownChanges, simulatedOn } from './simulate.ts'
 
-type One = Readonly<{ instance: string; name: string; fingerprint: string }>
+type One = Readonly<{
+  instance: string
+  name: string
+  fingerprint: string
+  /** What the package manager said that it would do; empty where it was not asked. */
+  shown: string
+  changes: Simulated['changes']
+  /** Requirements of Python that were not met before. */
+  broken: readonly string[]
+}>
 type Data = Readonly<{
   connection: string
   group: string
@@ -64,27 +74,59 @@ export const pinPackages = defineChange({
     )
     const picked = all.filter((machine) => installed.get(machine.id) !== wantedOf(pins))
     if (picked.length === 0) throw new Refused(`All machines of ${name} have ${wantedOf(pins)} already.`)
+    const ids = picked.map((machine) => machine.id)
+    const simulated = await simulatedOn(connection, name, ids, pins, ctx)
+    for (const machine of picked) {
+      const found = simulated.get(machine.id)
+      if (found) refuseSurprises(machine.name, found, pins)
+    }
+    const shownOf = (id: string): string => {
+      const found = simulated.get(id)
+      return found ? shownChanges(found) : ''
+    }
     return {
       summary: `Pin ${wantedOf(pins)} on ${picked.length} of ${all.length} machines of ${name}, one at a time`,
       targets: picked.map((machine) =>
-        machineTarget(connection, machine, installed.get(machine.id)!, {
+        machineTarget(connection, machine, `${installed.get(machine.id)!} ${shownOf(machine.id)}`.trim(), {
           Environment: environment,
           Region: settings.region,
           Installed: installed.get(machine.id)!,
           Wanted: wantedOf(pins),
+          ...(simulated.has(machine.id) ? { 'All that changes': shownOf(machine.id).slice(0, 1_500) } : {}),
         }),
       ),
       steps: picked.map((machine) => ({
         id: `pin:${machine.id}`,
         title: `Install on ${machine.name}`,
-        detail: `AWS-RunShellScript ${machine.id}: ${pinScript(group, pins).join('; ')}`,
+        detail: `AWS-RunShellScript ${machine.id}: ${pinScript(group, pins, simulated.get(machine.id)?.changes).join('; ')}`,
       })),
-      warnings: ['Units go on with the old versions until they are restarted.', ...leftOut],
+      warnings: [
+        'Units go on with the old versions until they are restarted.',
+        ...(simulated.size === 0
+          ? [
+              'dnf was not asked what else it would change: it does so with the installation. It removes nothing for a conflict.',
+            ]
+          : []),
+        ...picked.flatMap((machine) => {
+          const { broken = [] } = simulated.get(machine.id) ?? {}
+          return broken.length > 0
+            ? [`${machine.name} has ${broken.length} unmet requirements already: ${broken[0]}.`]
+            : []
+        }),
+        ...leftOut,
+      ],
       data: {
         connection,
         group: name,
         pins,
-        machines: picked.map((m) => ({ instance: m.id, name: m.name, fingerprint: installed.get(m.id)! })),
+        machines: picked.map((m) => ({
+          instance: m.id,
+          name: m.name,
+          fingerprint: installed.get(m.id)!,
+          shown: shownOf(m.id),
+          changes: simulated.get(m.id)?.changes ?? [],
+          broken: simulated.get(m.id)?.broken ?? [],
+        })),
         ...identityOf({ connection, name, pins, step: 'pin' }, ctx),
       } satisfies Data,
     }
@@ -100,7 +142,15 @@ export const pinPackages = defineChange({
         if (now === wantedOf(data.pins)) return now
         if (now !== one.fingerprint)
           throw new Refused(`${one.name} has ${now} now, not ${one.fingerprint} as was shown. Make the plan again.`)
-        const order = { instance: one.instance, script: pinScript(group, data.pins) }
+        const [simulated] = (await simulatedOn(data.connection, data.group, [one.instance], data.pins, ctx)).values()
+        if (simulated) {
+          refuseSurprises(one.name, simulated, data.pins)
+          if (shownChanges(simulated) !== one.shown)
+            throw new Refused(
+              `${one.name} would change ${shownChanges(simulated)} now, not what was shown. Make the plan again.`,
+            )
+        }
+        const order = { instance: one.instance, script: pinScript(group, data.pins, one.changes) }
         await perform(client, settings, { ...order, comment: commentOf(data, `pin:${one.instance}`) }, ctx.signal)
         const after = await versionsOn(data, one.instance, ctx)
         if (after !== wantedOf(data.pins)) throw new Error(`${one.name} has ${after} after the installation`)
@@ -114,11 +164,20 @@ export const pinPackages = defineChange({
     const names = data.pins.map((pin) => pin.name)
     const ids = data.machines.map((one) => one.instance)
     const installed = await installedOn(data.connection, data.group, ids, names, ctx)
-    return data.machines.map((one) => ({
+    const versions = data.machines.map((one) => ({
       title: `${one.name} has the versions`,
       ok: installed.get(one.instance) === wantedOf(data.pins),
       detail: installed.get(one.instance) ?? '',
     }))
+    const { settings } = await ctx.connect(machines, data.connection)
+    if (groupOf(settings, data.group).packageManager !== 'pip') return versions
+    // As `pip check` does, but for what was so before.
+    const simulated = await simulatedOn(data.connection, data.group, ids, data.pins, ctx)
+    const fits = data.machines.map((one) => {
+      const fresh = (simulated.get(one.instance)?.broken ?? []).filter((text) => !one.broken.includes(text))
+      return { title: `What ${one.name} has fits together`, ok: fresh.length === 0, detail: fresh.join('; ') }
+    })
+    return [...versions, ...fits]
   },
 
   async probe({ data }, step, ctx) {

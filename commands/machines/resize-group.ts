@@ -1,4 +1,4 @@
-import { SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling'
+import { ScalingActivityInProgressFault, SetDesiredCapacityCommand } from '@aws-sdk/client-auto-scaling'
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
@@ -66,9 +66,15 @@ export const resizeGroup = defineChange({
       if (now !== data.from)
         throw new Refused(`"${data.scaling}" wants ${now} machines now, not ${data.from} as was shown.`)
       const input = { AutoScalingGroupName: data.scaling, DesiredCapacity: data.to, HonorCooldown: true }
-      await answered(`SetDesiredCapacity ${data.scaling}`, ctx.signal, () =>
-        client.scalingWrites.send(new SetDesiredCapacityCommand(input), { abortSignal: ctx.signal }),
-      )
+      try {
+        await answered(`SetDesiredCapacity ${data.scaling}`, ctx.signal, () =>
+          client.scalingWrites.send(new SetDesiredCapacityCommand(input), { abortSignal: ctx.signal }),
+        )
+      } catch (error) {
+        if (error instanceof ScalingActivityInProgressFault)
+          throw new Refused(`"${data.scaling}" is in its cooldown after another change. Ask again in some minutes.`)
+        throw error
+      }
       return data.to
     })
     return `"${data.scaling}" was set from ${data.from} to ${data.to} machines; they come in some minutes.`

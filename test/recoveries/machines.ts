@@ -282,9 +282,10 @@ async function nightlyFailed(): ReturnType<Row['begin']> {
   const emr = await startEmr()
   const shop = await startShop()
   const account = await startAccount('nightly', () => ({
-    nightly: { tag: { name: 'Role', value: 'nightly' }, autoScalingGroup: 'nightly' },
+    nightly: { tag: { name: 'Role', value: 'nightly' }, autoScalingGroup: 'nightly', airflow: 'jobs' },
   }))
-  const { scaling } = account
+  const { scaling, fleet } = account
+  for (const [i, id] of IDS.entries()) await fleet.add(id, `nightly-${i + 1}`, { Role: 'nightly' })
   const arrange = () => {
     jobs.reset()
     jobs.state.addDag('nightly', { extract: ['train'], train: [] })

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { cycleInstances } from '../../../commands/machines/cycle-instances.ts'
+import { startAirflow, TOKEN } from '../airflow/server.ts'
 import { propose } from '../context.ts'
 import { IDS, type Machines, startMachines } from './world.ts'
 
@@ -117,5 +118,102 @@ describe('machines.cycle-instances', () => {
     expect(await refusal({ instances: 'i-0c000001' })).toContain('has none of the machines')
     for (const instances of ['i-1', 'i-0a000001 all', 'every', '*'])
       expect(await refusal({ instances })).toMatch(/^ZodError/)
+  })
+
+  it('shows health checks, hooks and what is suspended, and warns where a hook holds longer than is waited', async () => {
+    m.scaling.state.suspended = ['AZRebalance']
+    m.scaling.state.hooks = [
+      {
+        LifecycleHookName: 'drain',
+        LifecycleTransition: 'autoscaling:EC2_INSTANCE_TERMINATING',
+        HeartbeatTimeout: 900,
+      },
+      { LifecycleHookName: 'warm', LifecycleTransition: 'autoscaling:EC2_INSTANCE_LAUNCHING', HeartbeatTimeout: 5 },
+    ]
+    const shown = await plan()
+    expect(shown.targets[0]?.details).toMatchObject({
+      'Health checks': 'EC2, after 300 s',
+      'Suspended processes': 'AZRebalance',
+      'Lifecycle hooks':
+        'drain: on leaving, up to 15 minutes, then ABANDON; warm: on coming, up to 1 minutes, then ABANDON',
+    })
+    const warnings = shown.warnings.join(' ')
+    expect(warnings).toContain(
+      'The hook drain may hold a machine for 15 minutes, longer than the 0.2 that are waited for',
+    )
+    expect(warnings).toContain('In service means that EC2 says so')
+    m.scaling.state.health = 'ELB'
+    expect((await plan()).warnings.join(' ')).not.toContain('In service means that EC2 says so')
+  })
+
+  it('takes away no machine that is protected from scale-in, unless it was named', async () => {
+    m.scaling.state.instances[1]!.ProtectedFromScaleIn = true
+    expect(await refusal()).toContain(`${IDS[1]} of "airflow-prod" is protected from scale-in`)
+    expect((await plan({ instances: IDS[1] })).warnings.at(-1)).toContain(`${IDS[1]} is protected from scale-in`)
+  })
+
+  it('outlives a throttled account while a replacement comes', async () => {
+    const shown = await plan({ instances: IDS[0] })
+    const { ctx, recording } = m.world.run(shown)
+    const { step } = ctx
+    const throttled = async (id: string, work: () => Promise<unknown>) => {
+      if (id.startsWith('replaced:')) m.scaling.refuse('DescribeAutoScalingGroups', 15)
+      return step(id, work as never)
+    }
+    await cycleInstances.run(shown, { ...ctx, step: throttled as typeof step })
+    expect(ids()).toHaveLength(3)
+    expect(recording.progress.map((one) => one.note)).toContainEqual(expect.stringMatching(/^No answer for now/))
+  })
+
+  it('says that what else runs there is not known where no Airflow is named', async () => {
+    expect((await plan()).warnings.join(' ')).toContain('What else runs on these machines is not looked at')
+  })
+
+  describe('of workers of Airflow', () => {
+    let jobs: Awaited<ReturnType<typeof startAirflow>>
+    beforeEach(async () => {
+      await m.close()
+      jobs = await startAirflow(2)
+      jobs.state.addDag('billing', { load: [] })
+      const settings = {
+        baseUrl: jobs.origin,
+        api: 2,
+        auth: { kind: 'bearer', tokenFrom: 'AIRFLOW_TOKEN' },
+        dags: ['billing'],
+      }
+      m = await startMachines(
+        { airflow: 'jobs' },
+        {},
+        { connections: { jobs: { kind: 'airflow', settings } }, secrets: { AIRFLOW_TOKEN: TOKEN } },
+      )
+    })
+    afterEach(() => jobs.stop())
+    const runOn = (host: string) => {
+      jobs.state.addRun('billing', 'b1', 'running', { load: 'running' })
+      Object.assign(jobs.state.tasks.find((task) => task.run === 'b1')!, { host })
+    }
+
+    it.each(['af-2', 'af-2.prod.example.com', IDS[1]])('takes none away on which a task runs: %s', async (host) => {
+      runOn(host)
+      expect(await refusal()).toContain(
+        'Tasks of Airflow run there, and would be interrupted: af-2: billing.load (run b1)',
+      )
+      expect(await refusal({ instances: IDS[0] })).toBe('planned')
+      expect((await plan({ interrupt: 'yes' })).warnings.join(' ')).toContain('of whatever DAG')
+    })
+
+    it('stops before a machine on which a task has begun meanwhile', async () => {
+      const shown = await plan()
+      const { ctx } = m.world.run(shown)
+      const { step } = ctx
+      const meanwhile = async (id: string, work: () => Promise<unknown>) => {
+        if (id === `replaced:${IDS[0]}`) runOn('af-2')
+        return step(id, work as never)
+      }
+      await expect(cycleInstances.run(shown, { ...ctx, step: meanwhile as typeof step })).rejects.toThrow(
+        'af-2: billing.load',
+      )
+      expect(m.scaling.sent('TerminateInstanceInAutoScalingGroup')).toHaveLength(1)
+    })
   })
 })

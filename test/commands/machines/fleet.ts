@@ -11,7 +11,15 @@ const BIN = new URL('../../fixtures/machines/bin', import.meta.url).pathname
 /** What Systems Manager keeps of an output. */
 const MOST_OUT = 24_000
 
-type Machine = { id: string; name: string; home: string; tags: Record<string, string>; online: boolean }
+type Machine = {
+  id: string
+  name: string
+  home: string
+  tags: Record<string, string>
+  online: boolean
+  /** More of its environment: another PATH leads to the real programs. */
+  env?: Record<string, string>
+}
 type Invocation = {
   instance: string
   status: string
@@ -43,7 +51,7 @@ export async function startFleet() {
   function execute(machine: Machine, script: string, invocation: Invocation): void {
     state.before(script)
     if (state.hold) return
-    const env = { PATH: `${BIN}:/usr/bin:/bin`, MACHINE: machine.home }
+    const env = { PATH: `${BIN}:/usr/bin:/bin`, MACHINE: machine.home, ...machine.env }
     const child = spawn('/bin/sh', ['-s'], { env, cwd: machine.home, stdio: 'pipe' })
     children.add(child)
     invocation.status = 'InProgress'
@@ -205,6 +213,8 @@ export async function startFleet() {
         write(get(id), '.', 'packages', list(all, '\t')),
         write(get(id), '.', 'archive', list({ ...all, ...archive }, '=')),
       ]),
+    /** What versions bring along, as lines of `apt-get --simulate`. */
+    pulls: (id: string, lines: readonly string[]) => write(get(id), '.', 'pulls', `${lines.join('\n')}\n`),
     installed: async (id: string) =>
       Object.fromEntries(
         (await readFile(join(get(id).home, 'packages'), 'utf8'))

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
@@ -84,9 +85,39 @@ describe('packages of machines', () => {
     expect(await refusal({})).toContain('have numpy=1.26.4 already')
   })
 
+  it('shows all that changes with it', async () => {
+    await m.fleet.pulls(IDS[0], ['numpy=1.26.4 Inst libblas3 (3.11.0-2 Debian:12.9/stable [amd64])'])
+    const shown = await plan({ instances: IDS[0] })
+    expect(shown.targets[0]?.details['All that changes']).toBe('libblas3 3.11.0-2 (new), numpy 2.1.0 → 1.26.4')
+    expect(shown.steps[0]?.detail).toContain('--no-remove')
+    // Another archive since then: other packages would come along.
+    await m.fleet.pulls(IDS[0], ['numpy=1.26.4 Inst libblas3 (3.12.0-1 Debian:12.9/stable [amd64])'])
+    await expect(pinPackages.run(shown, m.world.run(shown).ctx)).rejects.toThrow(
+      'af-1 would change libblas3 3.12.0-1 (new), numpy 2.1.0 → 1.26.4 now, not what was shown',
+    )
+    expect(m.fleet.changes()).toEqual([])
+  })
+
+  it('refuses what would remove, change what is held, or set back what was not named', async () => {
+    const pulls = (line: string) => m.fleet.pulls(IDS[1], [`numpy=1.26.4 ${line}`])
+    await pulls('Remv pandas [2.0.3]')
+    expect(await refusal({})).toBe('Refused: af-2: it would remove pandas. Nothing is ever removed.')
+    await pulls('Inst openssl [3.0.15-1~deb12u1] (3.0.16-1 Debian:12.9/stable [amd64])')
+    expect(await refusal({})).toBe('planned')
+    await writeFile(join(m.fleet.machines.get(IDS[1])!.home, 'held'), 'openssl\nnumpy\n')
+    expect(await refusal({})).toContain('af-2: it would change openssl, which is held there')
+    await pulls('Inst bash [5.2.15-2+b7] (5.1-1 Debian:12.9/stable [amd64])')
+    expect(await refusal({})).toContain('af-2: it would set bash back to an older version as well')
+  })
+
   it('stops at the first machine where the installation fails, and knows that nothing changed there', async () => {
     await m.fleet.packages(IDS[1], { numpy: '2.1.0' })
+    expect(await refusal({})).toMatch(
+      /^Refused: i-0a000002: it cannot be installed: .*Version '1\.26\.4' for 'numpy' was not found\. The list of packages/,
+    )
+    await m.fleet.packages(IDS[1], { numpy: '2.1.0' }, { numpy: '1.26.4' })
     const shown = await plan()
+    await m.fleet.packages(IDS[1], { numpy: '2.1.0' })
     await expect(pinPackages.run(shown, m.world.run(shown).ctx)).rejects.toThrow(
       "Version '1.26.4' for 'numpy' was not found",
     )
@@ -97,7 +128,12 @@ describe('packages of machines', () => {
 
   it('cannot tell when only a part of the packages was installed', async () => {
     await m.fleet.packages(IDS[0], { numpy: '2.1.0', pandas: '2.0.3' }, { numpy: '1.26.4' })
+    expect(await refusal({ packages: 'numpy=1.26.4, pandas=2.2.0' })).toContain("'2.2.0' for 'pandas' was not found")
+    await m.fleet.packages(IDS[0], { numpy: '2.1.0', pandas: '2.0.3' }, { numpy: '1.26.4', pandas: '2.2.0' })
     const shown = await plan({ packages: 'numpy=1.26.4, pandas=2.2.0', instances: IDS[0] })
+    m.fleet.state.before = (script) => {
+      if (script.includes('--yes')) writeFileSync(join(m.fleet.machines.get(IDS[0])!.home, 'archive'), 'numpy=1.26.4\n')
+    }
     await expect(pinPackages.run(shown, m.world.run(shown).ctx)).rejects.toThrow('pandas')
     const { landed, detail } = await pinPackages.probe(shown, `pin:${IDS[0]}`, m.world.read())
     expect([landed, detail]).toEqual(['cannot_tell', expect.stringContaining('numpy=1.26.4 pandas=2.0.3')])

@@ -1,6 +1,12 @@
 import { members, QueryFault, startQuery } from '../aws/query-server.ts'
 
-export type Instance = { InstanceId: string; LifecycleState: string; HealthStatus: string; looks: number }
+export type Instance = {
+  InstanceId: string
+  LifecycleState: string
+  HealthStatus: string
+  looks: number
+  ProtectedFromScaleIn?: boolean
+}
 
 /** Auto Scaling with one group, whose terminated machines go away and are replaced after some looks. */
 export async function startScaling(name: string) {
@@ -9,6 +15,8 @@ export async function startScaling(name: string) {
     instances: [] as Instance[],
     suspended: [] as string[],
     refresh: null as string | null,
+    hooks: [] as { LifecycleHookName: string; LifecycleTransition: string; HeartbeatTimeout: number }[],
+    health: 'EC2',
     /** Looks until a new machine is in service. */
     looks: 2,
     /** How many machines were in service at each termination, that one included. */
@@ -49,18 +57,25 @@ export async function startScaling(name: string) {
             DesiredCapacity: state.desired,
             DefaultCooldown: 300,
             AvailabilityZones: ['us-east-1a'],
-            HealthCheckType: 'EC2',
+            HealthCheckType: state.health,
+            HealthCheckGracePeriod: 300,
             CreatedTime: '2026-01-05T09:00:00.000Z',
             SuspendedProcesses: state.suspended.map((ProcessName) => ({ ProcessName, SuspensionReason: 'by hand' })),
             Instances: state.instances.map(({ looks: _, ...one }) => ({
+              ProtectedFromScaleIn: false,
               ...one,
               InstanceType: 'm6i.large',
               AvailabilityZone: 'us-east-1a',
-              ProtectedFromScaleIn: false,
               LaunchTemplate: { LaunchTemplateId: 'lt-1', LaunchTemplateName: 'nightly', Version: '7' },
             })),
           },
         ],
+      }
+    },
+    DescribeLifecycleHooks(form) {
+      if (form.get('AutoScalingGroupName') !== name) throw new QueryFault('ValidationError', 'group not found')
+      return {
+        LifecycleHooks: state.hooks.map((hook) => ({ ...hook, AutoScalingGroupName: name, DefaultResult: 'ABANDON' })),
       }
     },
     DescribeInstanceRefreshes(form) {
@@ -113,7 +128,15 @@ export async function startScaling(name: string) {
     state,
     /** The group wants and has these machines, all in service. */
     hold(...ids: string[]) {
-      Object.assign(state, { desired: ids.length, suspended: [], refresh: null, inServiceAtTermination: [], looks: 2 })
+      Object.assign(state, {
+        desired: ids.length,
+        suspended: [],
+        refresh: null,
+        hooks: [],
+        health: 'EC2',
+        inServiceAtTermination: [],
+        looks: 2,
+      })
       state.instances = ids.map((InstanceId) => ({
         InstanceId,
         LifecycleState: 'InService',

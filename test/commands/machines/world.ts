@@ -8,7 +8,11 @@ export const WORKER = 'airflow-worker.service'
 export const IDS = ['i-0a000001', 'i-0a000002', 'i-0a000003'] as const
 
 /** Three machines of the group `airflow`, one of `staging`, in one account; more settings of the group as given. */
-export async function startMachines(group: object = {}, settings: object = {}) {
+export async function startMachines(
+  group: object = {},
+  settings: object = {},
+  more: Readonly<{ connections?: Record<string, { kind: string; settings: unknown }>; secrets?: object }> = {},
+) {
   const fleet: Fleet = await startFleet()
   const scaling: Scaling = await startScaling('airflow-prod')
   for (const [i, id] of IDS.entries()) await fleet.add(id, `af-${i + 1}`, { Role: 'airflow' })
@@ -29,8 +33,9 @@ export async function startMachines(group: object = {}, settings: object = {}) {
       clock += 1_000
       return new Date(clock)
     },
-    secrets: { K: 'local' },
+    secrets: { K: 'local', ...more.secrets },
     connections: {
+      ...more.connections,
       prod: {
         kind: 'machines',
         settings: {
