@@ -19,6 +19,12 @@ export type Address =
 /** How long a command may take, in milliseconds, before it counts as failed. */
 const PATIENCE = 2500
 
+/**
+ * A connection on which nothing comes for so long, though something was asked, leads nowhere, in milliseconds: whoever was at its
+ * other end is gone without a word. A job is waited for in pieces of 10 s (BullMQ's `maximumBlockTimeout`).
+ */
+const SILENCE = { hasty: 2 * PATIENCE, patient: 30_000 }
+
 const retry = (times: number) => Math.min(100 * times, 1000)
 
 /**
@@ -61,6 +67,9 @@ function join(address: Address, store: Store): Store {
   return store
     .on('connect', () => family.set(store, { since: performance.now() }))
     .on('end', () => void family.delete(store))
+    .on('error', (error: Error) => {
+      if (error.message.startsWith('Socket timeout')) setImmediate(reconnectAll, address)
+    })
 }
 
 function open(address: Address, given: Options, hasty: boolean): Store {
@@ -103,7 +112,11 @@ function open(address: Address, given: Options, hasty: boolean): Store {
  * with an error, and nothing that was not stored is accepted. Commands may be sent twice; every script allows for it.
  */
 export function connectRedis(address: Address, onError: (error: Error) => void): Store {
-  const store = open(address, { maxRetriesPerRequest: 1, commandTimeout: PATIENCE, connectTimeout: 2000 }, true)
+  const store = open(
+    address,
+    { maxRetriesPerRequest: 1, commandTimeout: PATIENCE, connectTimeout: 2000, socketTimeout: SILENCE.hasty },
+    true,
+  )
   return store.on('error', onError)
 }
 
@@ -112,7 +125,12 @@ export function connectRedis(address: Address, onError: (error: Error) => void):
  * ioredis would do it by itself, but leaves a refusal unhandled, which ends the process.
  */
 export function connectPatient(address: Address, onError: (error: Error) => void): Store {
-  const options: Options = { maxRetriesPerRequest: null, connectTimeout: 2000, autoResubscribe: false }
+  const options: Options = {
+    maxRetriesPerRequest: null,
+    connectTimeout: 2000,
+    socketTimeout: SILENCE.patient,
+    autoResubscribe: false,
+  }
   const store = open(address, options, false)
   return store.on('error', onError)
 }

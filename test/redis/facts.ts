@@ -34,6 +34,11 @@ export const facts = defineFacts({
       read,
     },
     {
+      says: 'A server that is gone without a word leaves its connections open; Linux gives one up after some 924.6 seconds.',
+      source: 'https://www.kernel.org/doc/html/latest/networking/ip-sysctl.html, tcp_retries2',
+      read,
+    },
+    {
       says: 'A server that loads its data answers LOADING to all but a few commands; INFO still works.',
       source: errors('loading'),
       read,

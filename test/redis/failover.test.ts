@@ -49,6 +49,10 @@ async function startAddress(port: number) {
     refuseNext: (error: string) => {
       refusal = error
     },
+    /** Those who are connected hear nothing any more, and nobody hears them; their connections stay. */
+    hush() {
+      for (const socket of open) socket.unpipe().removeAllListeners('data').pause()
+    },
     turnTo: (other: number) => {
       target = other
     },
@@ -167,6 +171,33 @@ describe('when another server takes over behind one address', () => {
     closing.push(() => other.disconnect())
     await until(
       () => other.publish('keyturn:changed', ID),
+      (n) => n > 0,
+    )
+    await until(
+      async () => heard,
+      (all) => all.includes(ID),
+    )
+  })
+
+  it('a server that is gone without a word is given up, also by a connection that only listens', async () => {
+    const journal = journalOn(way.hasty(), way.patient())
+    const heard: string[] = []
+    closing.push(journal.watch((id) => heard.push(id)))
+    await append(journal, opened)
+    await until(
+      async () => heard.length,
+      (n) => n > 0,
+    )
+    address.hush()
+    address.turnTo(second)
+    await direct[1]!.replicaof('NO', 'ONE')
+    await until(
+      () => append(journal, { type: 'incident.resolved' }),
+      (stored) => stored,
+    )
+    heard.length = 0
+    await until(
+      () => direct[1]!.publish('keyturn:changed', ID),
       (n) => n > 0,
     )
     await until(
