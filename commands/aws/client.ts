@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { z } from 'zod'
 import type { Right } from '../../src/domain/command.ts'
 import { credentialsOf } from './credentials.ts'
-import { isExpired, isPassing, isThrottled, isUntouched, NoCredentials, retell } from './refusals.ts'
+import { isExpired, isMute, isPassing, isThrottled, isUntouched, NoCredentials, retell } from './refusals.ts'
 import { sentenceOf } from './sentence.ts'
 
 /** What every AWS connection has. Without both secrets the SDK's own chain is asked: role, profile, instance. */
@@ -55,6 +55,8 @@ type Client = {
 /** How often a request is sent that AWS certainly did not act on: with the default, for a minute at most. */
 const TRIES = 10
 const LONGEST_WAIT = 20_000
+/** How often new credentials are bought for one request. */
+const RENEWALS = 2
 
 /**
  * A client of the SDK. `sends` is how often a request is sent that may have landed: 1 where it must not be sent again after a
@@ -105,7 +107,7 @@ function patience(client: Client, settings: AwsSettings, sends: number) {
       ...settings,
     }
     let mayHaveLanded = false
-    let renewed = false
+    let renewed = 0
     for (let tries = 1, doubtful = 0; ; tries++) {
       try {
         return await next(args)
@@ -116,14 +118,16 @@ function patience(client: Client, settings: AwsSettings, sends: number) {
         mayHaveLanded ||= !untouched
         const again =
           tries < TRIES &&
-          (isExpired(error)
-            ? !renewed
-            : isThrottled(error) || (error instanceof NoCredentials && isPassing(error))
-              ? true
-              : isPassing(error) && (untouched ? tries < Math.max(sends, 3) : doubtful < sends))
+          (isClockSet(error) && tries < 3
+            ? true
+            : isExpired(error) || isMute(error)
+              ? renewed < RENEWALS
+              : isThrottled(error) || (error instanceof NoCredentials && isPassing(error))
+                ? true
+                : isPassing(error) && (untouched ? tries < Math.max(sends, 3) : doubtful < sends))
         if (!again) throw said(error, asked, mayHaveLanded)
-        if (isExpired(error)) {
-          renewed = true
+        if (isExpired(error) || isMute(error)) {
+          renewed += 1
           // If there are none, the next try says so.
           await renew({ forceRefresh: true }).catch(() => undefined)
         }
@@ -133,6 +137,10 @@ function patience(client: Client, settings: AwsSettings, sends: number) {
     }
   }
 }
+
+/** The SDK has set its clock by the time that the refusal came with. */
+const isClockSet = (error: unknown): boolean =>
+  (error as { $metadata?: { clockSkewCorrected?: boolean } }).$metadata?.clockSkewCorrected === true
 
 /** Errors of which an earlier try of the same request may have landed. */
 const doubtful = new WeakSet<object>()

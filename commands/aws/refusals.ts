@@ -62,6 +62,10 @@ export const isThrottled = (error: unknown): boolean => THROTTLED.has(codeOf(err
 export const isExpired = (error: unknown): boolean =>
   ['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'ExpiredCredentials'].includes(codeOf(error))
 
+/** A HEAD is refused without a word: for a token that is over as for other reasons. */
+export const isMute = (error: unknown): boolean =>
+  statusOf(error) === 400 && /^(400|Unknown(Error)?|)$/.test(codeOf(error))
+
 /** The connection was never there, so nothing was sent over it. */
 const isUnreached = (error: unknown): boolean =>
   ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'].includes(codeOf(error))
@@ -85,7 +89,10 @@ export function isPassing(error: unknown): boolean {
   if (['ENOTFOUND', 'AbortError', 'CredentialsProviderError'].includes(code)) return false
   // Without a status the connection broke, or the time for an answer was over; with 200 the answer was not whole.
   return (
-    status === 200 || /^E[A-Z_]+$/.test(code) || /timeout/i.test(code) || /socket|hang up|timeout/i.test(ownText(error))
+    status === 200 ||
+    /^E[A-Z_]+$/.test(code) ||
+    /timeout/i.test(code) ||
+    /socket|hang up|timeout|\baborted\b/i.test(ownText(error))
   )
 }
 

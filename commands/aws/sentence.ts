@@ -73,7 +73,7 @@ export function sentenceOf(error: unknown, asked: Asked): string | null {
   if (WRONG_CLOCK.test(code))
     return `AWS does not accept the time of the request ${what} (${code}). The clock of the worker is wrong: set it by NTP`
   if (ELSEWHERE.test(code) || status === 301)
-    return `AWS says that this is in another region than ${region} (${what}: ${code}${found(own, /expecting '([a-z0-9-]+)'/)}). Set "region" of the connection to its own`
+    return `AWS says that this is in another region than ${region} (${what}: ${code}${elsewhere(error, own)}). Set "region" of the connection to its own`
   if (DENIED.test(code) || (status === 403 && /^(Unknown(Error)?|)$/.test(code))) return denied(own, asked, who, code)
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')
     return `There is no address for ${hostOf(own, endpoint)} (${what}). Look at "region" (${region})${endpoint ? ' and "endpoint"' : ''} of the connection, and at the worker's DNS`
@@ -103,9 +103,11 @@ function denied(own: string, asked: Asked, who: string, code: string): string {
   return `AWS does not let ${who} do ${right}${on ? ` on ${on}` : ''} (${/^(Unknown(Error)?|403|)$/.test(code) ? 'HTTP 403' : code}).${why} Allow it, or ask who keeps these rights`
 }
 
-const found = (text: string, pattern: RegExp): string => {
-  const [, one] = pattern.exec(text) ?? []
-  return one ? `, it is ${one}` : ''
+/** Which region it is in, where S3 says so: in the text, or in a header, since a HEAD has no text. */
+function elsewhere(error: unknown, own: string): string {
+  const { headers } = (error as { $response?: { headers?: Record<string, string> } }).$response ?? {}
+  const region = /expecting '([a-z0-9-]+)'/.exec(own)?.[1] ?? headers?.['x-amz-bucket-region']
+  return region ? `, it is ${region}` : ''
 }
 
 const hostOf = (own: string, endpoint: string | undefined): string =>

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { z } from 'zod'
+import { Refused } from '../../src/domain/command.ts'
 
 /** One object of a listing. `etag` keeps S3's quotes; `modified` is in milliseconds since the epoch. */
 export type Listed = Readonly<{ key: string; etag: string; size: number; modified: number }>
@@ -33,10 +34,14 @@ export async function* listUnder(
 ): AsyncGenerator<Listed> {
   for await (const page of pagesUnder(client, bucket, prefix, signal))
     for (const { Key, ETag, Size, LastModified } of page.Contents ?? []) {
-      if (Key === undefined) continue
+      // Without one of these an object could be passed over, be taken for old, or be deleted whatever it is by now.
+      if (Key === undefined || !ETag || Size === undefined || !LastModified)
+        throw new Refused(
+          `S3 lists ${Key ?? 'an object'} without its ${Key ? 'ETag, size or time' : 'key'}. Try again in a minute.`,
+        )
       const key = keyOf(Key, page.EncodingType)
       if (!key.startsWith(prefix)) throw new Error(`S3 listed ${key}, which is not under ${prefix}`)
-      yield { key, etag: ETag ?? '', size: Size ?? 0, modified: LastModified?.getTime() ?? 0 }
+      yield { key, etag: ETag, size: Size, modified: LastModified.getTime() }
     }
 }
 
@@ -62,7 +67,9 @@ async function* pagesUnder(client: S3Client, Bucket: string, Prefix: string, sig
       { abortSignal: signal },
     )
     yield page
-    if (!page.IsTruncated) return
+    const isEmpty = !page.Contents?.length && !page.CommonPrefixes?.length
+    // Left out, it is no end: one more page, which holds nothing, is.
+    if (page.IsTruncated === false || (page.IsTruncated === undefined && (isEmpty || Delimiter !== undefined))) return
     const last = page.Contents?.at(-1)?.Key
     const token = page.NextContinuationToken
     // StartAfter goes on where a token would, and holds for servers whose tokens don't work; folders are in no order with it.

@@ -44,7 +44,11 @@ function unreadable(at: Readonly<{ bucket: string; key: string }>, error: unknow
   // A HEAD has no body, so its refusals have no word.
   const isMute = /^(\d+|Unknown(Error)?|)$/.test(code)
   if (isMute && status === 400)
-    return new Unreadable(at, 'HTTP 400 without a word, as for an object that a customer key (SSE-C) encrypts', error)
+    return new Unreadable(
+      at,
+      'HTTP 400 without a word, as for an object that a customer key (SSE-C) encrypts, or a token that is over',
+      error,
+    )
   const why = WHY[code] ?? (code.startsWith('KMS.') ? 'the key that it is encrypted with refuses' : null)
   const word = isMute ? `HTTP ${status}` : code
   if (why) return new Unreadable(at, `${why} (${word})`, error)

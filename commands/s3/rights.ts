@@ -2,7 +2,17 @@ import type { Right } from '../../src/domain/command.ts'
 import { literal } from '../aws/credentials.ts'
 import type { ObjectRef } from './objects.ts'
 
-const arnOf = (bucket: string, key = '') => `arn:aws:s3:::${bucket}${key && `/${literal(key)}`}`
+/** Three keys must fit into a session policy: of a long one its beginning is allowed. */
+const LONGEST = 300
+const BEGINNING = 48
+
+const arnOf = (bucket: string, key = '') => `arn:aws:s3:::${bucket}${key && `/${short(key)}`}`
+
+function short(key: string): string {
+  const name = literal(key)
+  const size = [...name].reduce((sum, one) => sum + (one > '~' ? 6 * one.length : 1), 0)
+  return size > LONGEST ? `${literal([...key].slice(0, BEGINNING).join(''))}*` : name
+}
 
 /** Objects that are encrypted with a key of KMS; which one, the bucket knows. */
 const KMS: Right = { actions: ['kms:Decrypt', 'kms:GenerateDataKey'], resources: ['*'] }

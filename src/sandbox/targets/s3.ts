@@ -32,7 +32,6 @@ export async function startS3(bucket: string) {
     endpoint,
     forcePathStyle: true,
     credentials: { accessKeyId: 'S3RVER', secretAccessKey: 'S3RVER' },
-    requestChecksumCalculation: 'WHEN_REQUIRED',
   })
   const bytes = async (key: string) => {
     const got = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))

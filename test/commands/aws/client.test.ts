@@ -163,6 +163,16 @@ describe('a client of AWS', () => {
     expect(asked).toHaveLength(2)
   })
 
+  it('sets its clock by the time of a refusal, and asks again', async () => {
+    const early: Handle = (reply) =>
+      reply
+        .writeHead(403, { ...json, date: new Date(Date.now() + 3_600_000).toUTCString() })
+        .end(JSON.stringify({ __type: 'RequestTimeTooSkewed' }))
+    answers = [early, good]
+    expect(await change(clientOf())).toBe('done')
+    expect(asked).toHaveLength(2)
+  })
+
   it('looks again after a breakdown or a broken connection', async () => {
     answers = [(reply) => reply.destroy(), refuse(503, 'ServiceUnavailable'), good]
     await look(clientOf({}, 3))

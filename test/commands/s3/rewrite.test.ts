@@ -2,8 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { CreateMultipartUploadCommand, UploadPartCommand } from '@aws-sdk/client-s3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { policyOf } from '../../../commands/aws/credentials.ts'
 import { s3 } from '../../../commands/s3/connection.ts'
 import { quarantineRecords } from '../../../commands/s3/quarantine-records.ts'
+import { rewriting } from '../../../commands/s3/rights.ts'
 import { startSts } from '../aws/sts-server.ts'
 import type { World } from '../context.ts'
 import { propose } from '../context.ts'
@@ -151,6 +153,14 @@ describe('an object of S3 that is written again', () => {
     await expect(run(proposed)).rejects.toThrow('no longer the object')
     expect(String(now().body)).toBe('newer')
     expect(bucket.uploads.size).toBe(0)
+  })
+
+  it('fits the rights of long keys into a session policy', () => {
+    const at = { bucket: 'lake', etag: '"x"' }
+    for (const key of ['a'.repeat(1_000), '日'.repeat(341), '*'.repeat(900), '😀'.repeat(250)]) {
+      const text = policyOf(rewriting({ ...at, key }, [`quarantine/${key}.a`, `quarantine/${key}.b`]))
+      expect(JSON.parse(text).Statement[0].Resource[0]).toMatch(/^arn:aws:s3:::lake\/.+\*$/)
+    }
   })
 
   it('asks for a session that may touch the three objects and nothing else', async () => {
