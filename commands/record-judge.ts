@@ -28,7 +28,8 @@ export function judgeRecord(bytes: Uint8Array): Judgement {
     const own = (error as Error).message.replace(/(^|, ?(\.\.\.)?)".*/s, '') || 'not a JSON value'
     const special = specialOf(bytes, text)
     const fault = special ?? faultOf(text) ?? { at: 0, reason: own }
-    return { fault: { ...fault, says: special ? special.reason : own }, remark: null }
+    const says = special ? special.reason : `${own.replace(/[\p{Cc}\p{Cf}]/gu, '·')}${nameOf(text, fault.at)}`
+    return { fault: { ...fault, says }, remark: null }
   }
 }
 
@@ -45,8 +46,17 @@ export function judgeText(bytes: Uint8Array): Fault | null {
     JSON.parse(text)
     return null
   } catch {
-    return specialOf(bytes, text) ?? faultOf(text)
+    const fault = specialOf(bytes, text) ?? faultOf(text)
+    const isNamed = fault === null || text.startsWith(MARK) || fault.reason.startsWith('a control character')
+    return isNamed ? fault : { ...fault, reason: `${fault.reason}${nameOf(text, fault.at)}` }
   }
+}
+
+/** The number of a character that nobody sees, such as a space that JSON does not know; empty for any other. */
+function nameOf(text: string, at: number): string {
+  const char = text.codePointAt(at)
+  const isSeen = char === undefined || !/[\p{Cc}\p{Cf}\p{Z}]/u.test(String.fromCodePoint(char)) || char === 0x20
+  return isSeen ? '' : ` (U+${char.toString(16).toUpperCase().padStart(4, '0')})`
 }
 
 /** Does a file begin with the mark EF BB BF? Spark, Hive and Athena pass over it there (Hadoop's LineRecordReader). */

@@ -42,57 +42,67 @@ export const Tls = z.union([
 export type Tls = z.infer<typeof Tls>
 
 const password = { username: z.string().min(1), passwordFrom: z.string().min(1) }
+const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512', 'oauthbearer', 'aws-msk-iam'] as const
 /** How to log in. */
-export const Sasl = z.discriminatedUnion('mechanism', [
-  z.strictObject({ mechanism: z.literal('plain'), ...password }),
-  z.strictObject({ mechanism: z.literal('scram-sha-256'), ...password }),
-  z.strictObject({ mechanism: z.literal('scram-sha-512'), ...password }),
-  z
-    .strictObject({
-      mechanism: z.literal('oauthbearer'),
-      /** The token endpoint of the identity provider: OAuth 2.0 client credentials (RFC 6749, section 4.4). */
-      tokenUrl: z
-        .url()
-        .refine((text) => text.startsWith('https:') || isLoopback(text), 'the secret is sent over https only')
+export const Sasl = z.discriminatedUnion(
+  'mechanism',
+  [
+    z.strictObject({ mechanism: z.literal('plain'), ...password }),
+    z.strictObject({ mechanism: z.literal('scram-sha-256'), ...password }),
+    z.strictObject({ mechanism: z.literal('scram-sha-512'), ...password }),
+    z
+      .strictObject({
+        mechanism: z.literal('oauthbearer'),
+        /** The token endpoint of the identity provider: OAuth 2.0 client credentials (RFC 6749, section 4.4). */
+        tokenUrl: z
+          .url()
+          .refine((text) => text.startsWith('https:') || isLoopback(text), 'the secret is sent over https only')
+          .optional(),
+        clientId: z.string().min(1).optional(),
+        clientSecretFrom: z.string().min(1).optional(),
+        scope: z.string().min(1).optional(),
+        audience: z.string().min(1).optional(),
+        /** A token that something else keeps, instead of the endpoint. */
+        tokenFrom: z.string().min(1).optional(),
+        /** Sent beside the token, such as logicalCluster and identityPoolId of Confluent Cloud (KIP-342). */
+        extensions: z.record(z.string().regex(/^[A-Za-z]+$/), z.string()).optional(),
+      })
+      .refine((s) => Boolean(s.tokenFrom) !== Boolean(s.tokenUrl), {
+        path: ['tokenUrl'],
+        message: 'write tokenUrl, or tokenFrom',
+      })
+      .refine((s) => !s.tokenUrl || (s.clientId && s.clientSecretFrom), {
+        path: ['clientId'],
+        message: 'tokenUrl needs clientId and clientSecretFrom',
+      }),
+    z.strictObject({
+      /** Amazon MSK and MSK Serverless: a token that is signed with AWS credentials. */
+      mechanism: z.literal('aws-msk-iam'),
+      region: z.string().min(1),
+      accessKeyIdFrom: z.string().optional(),
+      secretAccessKeyFrom: z.string().optional(),
+      roleArn: z
+        .string()
+        .regex(/^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'the ARN of a role')
         .optional(),
-      clientId: z.string().min(1).optional(),
-      clientSecretFrom: z.string().min(1).optional(),
-      scope: z.string().min(1).optional(),
-      audience: z.string().min(1).optional(),
-      /** A token that something else keeps, instead of the endpoint. */
-      tokenFrom: z.string().min(1).optional(),
-      /** Sent beside the token, such as logicalCluster and identityPoolId of Confluent Cloud (KIP-342). */
-      extensions: z.record(z.string().regex(/^[A-Za-z]+$/), z.string()).optional(),
-    })
-    .refine((s) => Boolean(s.tokenFrom) !== Boolean(s.tokenUrl), {
-      path: ['tokenUrl'],
-      message: 'write tokenUrl, or tokenFrom',
-    })
-    .refine((s) => !s.tokenUrl || (s.clientId && s.clientSecretFrom), {
-      path: ['clientId'],
-      message: 'tokenUrl needs clientId and clientSecretFrom',
+      externalId: z
+        .string()
+        .regex(/^[\w+=,.@:/-]{2,1224}$/)
+        .optional(),
+      roleSessionName: z
+        .string()
+        .regex(/^[\w+=,.@-]{2,64}$/)
+        .optional(),
+      stsEndpoint: z.url().optional(),
     }),
-  z.strictObject({
-    /** Amazon MSK and MSK Serverless: a token that is signed with AWS credentials. */
-    mechanism: z.literal('aws-msk-iam'),
-    region: z.string().min(1),
-    accessKeyIdFrom: z.string().optional(),
-    secretAccessKeyFrom: z.string().optional(),
-    roleArn: z
-      .string()
-      .regex(/^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'the ARN of a role')
-      .optional(),
-    externalId: z
-      .string()
-      .regex(/^[\w+=,.@:/-]{2,1224}$/)
-      .optional(),
-    roleSessionName: z
-      .string()
-      .regex(/^[\w+=,.@-]{2,64}$/)
-      .optional(),
-    stsEndpoint: z.url().optional(),
-  }),
-])
+  ],
+  {
+    error: ({ code }) =>
+      code === 'invalid_union'
+        ? `a mechanism is one of ${MECHANISMS.join(', ')}; Kerberos (gssapi) is not supported`
+        : undefined,
+  },
+)
 export type Sasl = z.infer<typeof Sasl>
 
 const isLoopback = (text: string): boolean => ['localhost', '127.0.0.1', '[::1]'].includes(new URL(text).hostname)

@@ -14,7 +14,7 @@ declare module 'kafkajs/src/cluster/index.js' {
     versions: Readonly<Record<number, Readonly<{ minVersion: number; maxVersion: number }>>> | null
     connectionPool: { send<T extends { clientSideThrottleTime: number }>(sent: Sent<T>): Promise<T> }
     describeGroups(request: { groupIds: readonly string[] }): Promise<{
-      groups: { errorCode: number; state: string; members: unknown[] }[]
+      groups: { errorCode: number; groupId: string; state: string; members: unknown[] }[]
     }>
     offsetFetch(request: {
       groupId: string

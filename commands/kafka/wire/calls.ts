@@ -150,15 +150,16 @@ export async function produce(
       const [first] = cursor.array(() => {
         cursor.string()
         return cursor.array(() => {
-          cursor.int32()
+          const of = cursor.int32()
           const code = cursor.int16()
           const base = cursor.int64()
           cursor.int64()
           if (version >= 5) cursor.int64()
-          return { code, base: Number(base) }
+          return { of, code, base: Number(base) }
         })[0]
       })
-      if (!first) throw new BadBytes('the answer to Produce names no partition')
+      if (first?.of !== partition)
+        throw new BadBytes('the answer to Produce is not of the partition that was written to')
       if (version >= 6) throttle(cursor.int32())
       const error = failed(first.code)
       if (error) throw error
@@ -191,14 +192,15 @@ export async function listOffsets(
       }
       return cursor
         .array(() => {
-          cursor.string()
-          return cursor.array(() => {
+          const name = cursor.string()
+          const found = cursor.array(() => {
             const partition = cursor.int32()
             const error = failed(cursor.int16())
             cursor.int64()
             const offset = cursor.offset()
             return { partition, offset: error ?? offset }
           })
+          return name === topic ? found : []
         })
         .flat()
     },
@@ -226,8 +228,8 @@ export async function offsetFetch(
       }
       const found = cursor
         .array(() => {
-          cursor.string()
-          return cursor.array(() => {
+          const name = cursor.string()
+          const positions = cursor.array(() => {
             const partition = cursor.int32()
             const offset = cursor.offset()
             const epoch = version >= 5 ? cursor.int32() : -1
@@ -236,6 +238,7 @@ export async function offsetFetch(
             if (error) throw error
             return { partition, offset, epoch }
           })
+          return name === topic ? positions : []
         })
         .flat()
       const error = version >= 2 ? failed(cursor.int16()) : null

@@ -139,7 +139,9 @@ export function createWire(config: Omit<KafkaConfig, 'brokers'> & { brokers: str
       const coordinator = await coordinatorOf(group)
       if (!coordinator.versions?.[DESCRIBE_GROUPS]) return null
       const { groups } = await coordinator.describeGroups({ groupIds: [group] })
-      return groups[0]?.state ?? null
+      const found = groups[0]
+      if (found && found.groupId !== group) throw new BadBytes('the answer to DescribeGroups is of another group')
+      return found?.state ?? null
     },
     /** Appends records to a partition as one batch, once; resolves with the offset of the first when all replicas in sync have them. */
     async append(topic: string, partition: number, records: readonly NewRecord[], now: Date): Promise<number> {

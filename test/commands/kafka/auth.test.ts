@@ -226,6 +226,7 @@ describe('the settings', () => {
       },
       'the secret is sent over https only',
     ],
+    ['Kerberos', { sasl: { mechanism: 'gssapi' } }, /Kerberos \(gssapi\) is not supported$/],
     ['a certificate without its key', { tls: { certFrom: 'C' } }, /belong together/],
     ['two authorities', { tls: { ca: GOOD, caFile: '/ca.pem' } }, 'write ca or caFile, not both'],
   ])('refuse %s', (_, more, message) => {

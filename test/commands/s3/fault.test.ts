@@ -24,6 +24,7 @@ describe('judging a line', () => {
     ['{"a": "b', 8, 'ends inside a string'],
     ['{"a": "\\x"}', 7, 'a wrong escape inside a string'],
     ['{"a": "\t"}', 7, 'a control character inside a string'],
+    ['\u00a0{}', 0, 'not a JSON value (U+00A0)'],
     ['{"a": NaN}', 6, 'not a JSON value'],
     ['{} {}', 3, 'text after the end of the value'],
   ])('points at the first wrong character of %s', (text, at, reason) => {
@@ -83,7 +84,13 @@ describe('judging a record as its consumer does', () => {
     ['a byte order mark', behind('{"id":1}'), 'begins with a byte order mark (U+FEFF)'],
     ['nothing at all', bytes(''), 'Unexpected end of JSON input'],
     ['spaces only', bytes(' \t'), 'Unexpected end of JSON input'],
-    ['a space that JSON does not know', bytes('\u00a0{}'), /^Unexpected token/],
+    ['a space that JSON does not know', bytes('\u00a0{}'), /^Unexpected token .*\(U\+00A0\)$/],
+    ['a character that nobody sees', bytes('{\u200b"a":1}'), /^Expected property name .* \(U\+200B\)$/],
+    [
+      'bytes of zero',
+      bytes('{}\0\0'),
+      'Unexpected non-whitespace character after JSON at position 2 (line 1 column 3) (U+0000)',
+    ],
     ['NaN', bytes('{"a":NaN}'), /^Unexpected token/],
     ['Infinity', bytes('{"a":-Infinity}'), /^No number after minus sign/],
     ['two values', bytes('{}\n{}'), /^Unexpected non-whitespace character after JSON/],
