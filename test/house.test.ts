@@ -112,7 +112,7 @@ describe('commands/README.md', () => {
     const examples = [...(await read('commands/README.md')).matchAll(/^```yaml\n([\s\S]*?)^```/gm)]
       .flatMap(([, text = '']) => Object.values(parse(text) as Record<string, { kind: string; environment: string }>))
       .map(({ kind, environment: _, ...settings }) => ({ kind, settings }))
-    expect(examples.map((e) => e.kind).toSorted()).toEqual(connectionKinds.map((k) => k.kind).toSorted())
+    expect([...new Set(examples.map((e) => e.kind))].toSorted()).toEqual(connectionKinds.map((k) => k.kind).toSorted())
     for (const { kind, settings } of examples) connectionKinds.find((k) => k.kind === kind)?.settings.parse(settings)
   })
 })
