@@ -70,6 +70,13 @@ export const isMute = (error: unknown): boolean =>
 const isUnreached = (error: unknown): boolean =>
   ['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH'].includes(codeOf(error))
 
+/** What came is no answer of AWS: half of one, or a page of what stands in between. */
+export const isGarbled = (error: unknown): boolean =>
+  codeOf(error) === 'SyntaxError' ||
+  /Deserialization error|Unexpected (token|end)|Unterminated|in JSON at|char '.*' is not expected|Unclosed/i.test(
+    ownText(error),
+  )
+
 /** A certainly untouched service: it refused, or was not reached at all. */
 export const isUntouched = (error: unknown): boolean => {
   if (error instanceof NoCredentials || isThrottled(error) || isUnreached(error)) return true
@@ -80,7 +87,7 @@ export const isUntouched = (error: unknown): boolean => {
 /** May another try soon do better: too many requests, a breakdown, a connection that broke, a token that is over? */
 export function isPassing(error: unknown): boolean {
   if (error instanceof NoCredentials) return isPassing(error.cause)
-  if (isThrottled(error) || isExpired(error)) return true
+  if (isThrottled(error) || isExpired(error) || isGarbled(error)) return true
   // S3's 400 for a body that did not come in time.
   if (/^RequestTimeout(Exception)?$/.test(codeOf(error))) return true
   const status = statusOf(error)

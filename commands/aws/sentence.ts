@@ -1,4 +1,4 @@
-import { codeOf, isExpired, isThrottled, NoCredentials, ownText, statusOf } from './refusals.ts'
+import { codeOf, isExpired, isGarbled, isThrottled, NoCredentials, ownText, statusOf } from './refusals.ts'
 
 /** What was asked: `GetObject` of `S3` in a region, at an address if the connection has one of its own. */
 export type Asked = Readonly<{
@@ -83,7 +83,7 @@ export function sentenceOf(error: unknown, asked: Asked): string | null {
     return `${what} got no answer in time. The service or the network is slow`
   if (['ECONNRESET', 'EPIPE'].includes(code) || /socket hang up|aborted$/.test(own))
     return `The connection broke before ${what} was answered (${code || 'cut'})`
-  if (error instanceof SyntaxError || /Deserialization error|Unexpected token|char '.*' is not expected/i.test(own))
+  if (isGarbled(error))
     return `What came for ${what} is no answer of AWS${status ? ` (HTTP ${status})` : ''}: something between the worker and AWS answered`
   if (status !== undefined && status >= 500)
     return `${what} broke down at AWS (HTTP ${status}${code && !/^(Unknown(Error)?|\d+)$/.test(code) ? `, ${code}` : ''}). See health.aws.amazon.com`

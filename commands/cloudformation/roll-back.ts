@@ -54,7 +54,9 @@ export const rollBack = defineChange({
     const stacks = await stacksOf(client.reads, service, ctx.signal)
     const busy = [...stacks.values()].find(isBusy)
     if (busy)
-      throw new Refused(`A deploy of "${busy.StackName}" is going on (${busy.StackStatus}). Wait until it is over.`)
+      throw new Refused(
+        `A deploy of "${busy.StackName}" is going on (${busy.StackStatus ?? 'in a state that is not told'}). Wait until it is over.`,
+      )
     const broken = [...stacks.values()].find((stack) => !UPDATABLE.has(stack.StackStatus ?? ''))
     if (broken)
       throw new Refused(

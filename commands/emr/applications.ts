@@ -16,7 +16,7 @@ export const emrApplications = defineRead({
     const { Name: name } = await findCluster(client.reads, id, ctx.signal)
     const { found, more } = await applications(connection, node, ctx)
     return {
-      summary: `YARN of "${name}" has ${found.length + more} open applications.`,
+      summary: `YARN of "${name ?? id}" has ${found.length + more} open applications.`,
       blocks: [
         {
           type: 'table',

@@ -50,7 +50,7 @@ export const cancelSteps = defineChange({
         throw new Refused(`${step} is not an open step of "${cluster.Name}": it has ended or was never there.`)
       if (stateOf(found) === 'CANCEL_PENDING') throw new Refused(`${step} is being cancelled already.`)
       if (stateOf(found) === 'RUNNING' && running === 'no')
-        throw new Refused(`${step} ("${found.Name}") runs. Set "running" to yes to interrupt it.`)
+        throw new Refused(`${step} ("${found.Name ?? 'no name'}") runs. Set "running" to yes to interrupt it.`)
       return found
     })
     const runs = chosen.some((step) => stateOf(step) === 'RUNNING')

@@ -19,7 +19,7 @@ export const emrCluster = defineRead({
     const what = pools.some((pool) => pool.kind === 'fleet') ? 'units of capacity' : 'machines'
     const lack = missing > 0 ? `; ${missing} ${what} that it asked for are missing` : ''
     return {
-      summary: `The cluster "${cluster.Name}" (${environment}, ${settings.region}) is ${stateOf(cluster)}${lack}.`,
+      summary: `The cluster "${cluster.Name ?? id}" (${environment}, ${settings.region}) is ${stateOf(cluster)}${lack}.`,
       blocks: [
         {
           type: 'text',

@@ -34,7 +34,11 @@ export async function changeable(
   signal: AbortSignal,
 ): Promise<Cluster> {
   const cluster = await findCluster(client, id, signal)
-  if (!settings.clusters.includes(cluster.Name ?? ''))
+  if (!cluster.Name)
+    throw new Refused(
+      `EMR does not say what the cluster ${id} is called, so nobody can tell whether it may be changed.`,
+    )
+  if (!settings.clusters.includes(cluster.Name))
     throw new Refused(`The cluster "${cluster.Name}" is not one that may be changed. Name it under "clusters".`)
   const state = stateOf(cluster)
   if (state !== 'RUNNING' && state !== 'WAITING')

@@ -16,8 +16,11 @@ export const emrSteps = defineRead({
     const cluster = await findCluster(client.reads, id, ctx.signal)
     const steps = await listSteps(client.reads, id, ['PENDING', 'RUNNING', 'CANCEL_PENDING'], ctx.signal)
     const pending = steps.filter((step) => stateOf(step) === 'PENDING').length
+    const known = ['PENDING', 'RUNNING', 'CANCEL_PENDING']
+    const strange = steps.filter((step) => !known.includes(stateOf(step))).length
+    const said = strange === 0 ? '' : `; the state of ${strange} is not known`
     return {
-      summary: `${pending} of ${steps.length} open steps of "${cluster.Name}" wait.`,
+      summary: `${pending} of ${steps.length} open steps of "${cluster.Name ?? id}" wait${said}.`,
       blocks: [
         {
           type: 'table',

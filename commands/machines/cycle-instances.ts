@@ -62,7 +62,7 @@ export const cycleInstances = defineChange({
     const weak = all.find((one) => !picked.includes(one) && !isInService(one))
     if (weak)
       throw new Refused(
-        `${weak.InstanceId} of "${scaling}" is ${weak.LifecycleState}, ${weak.HealthStatus}: take no other machine away before it is in service.`,
+        `${weak.InstanceId} of "${scaling}" is ${weak.LifecycleState ?? 'in a state that is not told'}, ${weak.HealthStatus ?? 'of unknown health'}: take no other machine away before it is in service.`,
       )
     const leaving = picked.find((one) => one.LifecycleState?.startsWith('Terminat'))
     if (leaving) throw new Refused(`${leaving.InstanceId} is ${leaving.LifecycleState} already.`)

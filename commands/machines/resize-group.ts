@@ -29,7 +29,9 @@ export const resizeGroup = defineChange({
     const found = await findGroup(client.scalingReads, scaling, ctx.signal)
     await refuseUnlessSteady(client.scalingReads, found, ctx.signal)
     const from = found.DesiredCapacity ?? 0
-    if (wanted > (found.MaxSize ?? 0))
+    if (found.MaxSize === undefined)
+      throw new Refused(`Auto Scaling does not say how many machines "${scaling}" may have.`)
+    if (wanted > found.MaxSize)
       throw new Refused(`"${scaling}" has at most ${found.MaxSize} machines by its own settings.`)
     if (wanted <= from)
       throw new Refused(

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
-import { exchange } from '../http/exchange.ts'
+import { exchange, whyNot } from '../http/exchange.ts'
 import { groupOf, machines } from './connection.ts'
 
 const PATIENCE = 10_000
@@ -27,8 +27,8 @@ export const machinesUrls = defineRead({
           return { page, url, up: status < 400, said: String(status) }
         } catch (error) {
           ctx.signal.throwIfAborted()
-          const code = error instanceof Error ? (error.cause as { code?: unknown } | undefined)?.code : undefined
-          const said = signal.aborted ? `no answer within ${PATIENCE / 1000} s` : String(code ?? 'no answer')
+          const cause = error instanceof Error ? error.cause : undefined
+          const said = signal.aborted ? `no answer within ${PATIENCE / 1000} s` : whyNot(cause)
           return { page, url, up: false, said }
         }
       }),

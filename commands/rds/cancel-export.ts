@@ -37,6 +37,7 @@ export const cancelExport = defineChange({
     if (!task) throw new Refused(`There is no export task named ${name} in this account and region.`)
     const state = stateOf(task)
     if (!isAlive(task)) throw new Refused(`${name} is ${state}; only an export that starts or runs can be cancelled.`)
+    if (!task.S3Bucket) throw new Refused(`RDS does not say where ${name} goes, so nobody can tell whose it is.`)
     if (task.S3Bucket !== settings.bucket)
       throw new Refused(
         `${name} goes to the bucket ${task.S3Bucket}, not to the one of the connection "${connection}": it is somebody else's.`,

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, request } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** How a service says that it will not: REST, AWS's JSON and Query protocols, S3. */
@@ -123,31 +123,23 @@ function changed(playing: Playing, body: Buffer, type: string): Buffer {
   return Buffer.from(JSON.stringify(changeJson(JSON.parse(body.toString()) as Json, playing)))
 }
 
-/** A proxy in front of an HTTP server on this machine that plays it as real services are. */
-export async function startMischief(target: string, dialect: Dialect = 'rest') {
+/** Which of them a request speaks. */
+const dialectOf = ({ headers, body }: Asked): Dialect => {
+  if ('x-amz-target' in headers) return 'aws-json'
+  if (headers.authorization?.includes('/s3/aws4_request')) return 's3'
+  return headers.authorization?.includes('/aws4_request') && /(^|&)Action=/.test(body) ? 'aws-query' : 'rest'
+}
+
+/** A proxy in front of an HTTP server on this machine that plays it as real services are; by its dialect, or each request's own. */
+export async function startMischief(target: string, dialect?: Dialect) {
   const far = new URL(target)
   let playing: Playing | null = null
   let done = 0
 
   const forward = (asked: Asked, raw: Buffer) =>
-    new Promise<Answer>((resolve, reject) => {
-      const options = {
-        host: far.hostname,
-        port: far.port,
-        method: asked.method,
-        path: asked.url,
-        headers: asked.headers,
-      }
-      const out = request({ ...options, agent: false }, async (incoming) => {
-        try {
-          const parts: Buffer[] = []
-          for await (const part of incoming) parts.push(part as Buffer)
-          const { 'transfer-encoding': _, ...headers } = incoming.headers as Record<string, string>
-          resolve({ status: incoming.statusCode!, headers, body: Buffer.concat(parts) })
-        } catch (error) {
-          reject(error)
-        }
-      })
+    new Promise<IncomingMessage>((resolve, reject) => {
+      const { method, url: path, headers } = asked
+      const out = request({ host: far.hostname, port: far.port, method, path, headers, agent: false }, resolve)
       out.on('error', reject)
       out.end(raw)
     })
@@ -168,20 +160,31 @@ export async function startMischief(target: string, dialect: Dialect = 'rest') {
       done += 1
     }
     try {
-      const refusal = current && REFUSALS[dialect][current.mischief as 'throttled']
+      const refusal = current && REFUSALS[dialect ?? dialectOf(asked)][current.mischief as 'throttled']
       if (refusal) {
         const { status, headers, body } = refusal()
         return void reply.writeHead(status, headers).end(body)
       }
-      const { status, headers, body } = await forward(asked, raw)
-      if (current?.mischief === 'lost') return void incoming.socket.destroy()
-      const isChanged = current && ['extra', 'nulls', 'unknown'].includes(current.mischief) && status < 300
+      const answered = await forward(asked, raw)
+      const status = answered.statusCode!
+      const { 'transfer-encoding': _, ...headers } = answered.headers as Record<string, string>
+      // A watch goes on for as long as somebody looks.
+      if (!current || /[?&]watch=/.test(asked.url)) {
+        reply.writeHead(status, answered.headers).flushHeaders()
+        reply.on('close', () => answered.destroy())
+        return void answered.pipe(reply)
+      }
+      const bytes: Buffer[] = []
+      for await (const part of answered) bytes.push(part as Buffer)
+      const body = Buffer.concat(bytes)
+      if (current.mischief === 'lost') return void incoming.socket.destroy()
+      const isChanged = ['extra', 'nulls', 'unknown'].includes(current.mischief) && status < 300
       const sent = isChanged ? changed(current, body, headers['content-type'] ?? '') : body
       const isBodiless = status === 204 || status === 304 || asked.method === 'HEAD'
       reply.writeHead(status, isBodiless ? headers : { ...headers, 'content-length': String(sent.length) })
-      if (current?.mischief === 'partial' && sent.length > 1)
+      if (current.mischief === 'partial' && sent.length > 1)
         return void reply.write(sent.subarray(0, sent.length / 2), () => incoming.socket.destroy())
-      if (current?.mischief !== 'slow' || isBodiless) return void reply.end(isBodiless ? undefined : sent)
+      if (current.mischief !== 'slow' || isBodiless) return void reply.end(isBodiless ? undefined : sent)
       const size = Math.max(1, Math.ceil(sent.length / 16))
       for (let at = 0; at < sent.length; at += size) {
         reply.write(sent.subarray(at, at + size))

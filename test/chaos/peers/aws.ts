@@ -17,6 +17,7 @@ function output(call: Call): string {
     return ['LoadState=loaded', 'ActiveState=active', 'SubState=running', 'InvocationID=i1', 'NRestarts=0'].join('\n')
   if (script.includes('base64')) {
     const pins = namesIn(call.params.packages).map((pin) => pin.split(/=(.*)/s))
+    if (pins.length === 0) pins.push(['curl', '0'])
     const lines = pins.map(([name, version]) => `${name}\t${isChanged ? version : '0'}`)
     return gzipSync(lines.join('\n')).toString('base64')
   }
@@ -146,7 +147,14 @@ export const machines: Peer = {
     groups: {
       workers: {
         tag: { name: 'role', value: 'w' },
-        ...{ autoScalingGroup: 'asg', maxMachines: 9, units: ['app.service'], packages: ['curl'] },
+        ...{
+          autoScalingGroup: 'asg',
+          maxMachines: 9,
+          pySpy: '/usr/bin/py-spy',
+          urls: { page: `${origin}/page` },
+          units: ['app.service'],
+          packages: ['curl'],
+        },
         folders: { '/var/tmp/app': { keepHours: 1 } },
       },
     },

@@ -48,6 +48,7 @@ export const s3: Peer = {
     ...awsAt(origin),
     forcePathStyle: true,
     buckets: ['lake'],
+    events: 'lake/in/{event}/{yyyy}/{mm}/{dd}/',
     deletable: [{ under: 'lake/tmp', perSecond: 3000 }],
   }),
 }

@@ -17,6 +17,7 @@ export const http: Peer = {
     params: { job: ANY },
     lists: { jobs: { path: '/jobs/{job}', items: '/items', id: '/id' } },
     operations: { retry: RETRY, 'retry-all': RETRY },
+    graphql: { path: '/jobs/graphql', queries: { job: 'query($id: ID!) { job(id: $id) { id state } }' } },
   }),
   reply: ({ method }, { id }) =>
     method === 'GET' && id === 'http.request' ? { status: 404, json: {} } : { json: { items: [{ id: '7' }] } },

@@ -94,7 +94,11 @@ describe('what machines show', () => {
     m = await startMachines({ urls: pages })
     const { summary, blocks } = await read(machinesUrls)
     expect(summary).toBe('Down: scheduler, logs. Up: cluster.')
-    expect((blocks[0] as { rows: string[][] }).rows.map((row) => row[2])).toEqual(['200', '503', 'ECONNREFUSED'])
+    expect((blocks[0] as { rows: string[][] }).rows.map((row) => row[2])).toEqual([
+      '200',
+      '503',
+      'nothing listens at its address (ECONNREFUSED)',
+    ])
     await Promise.all([up!.stop(), sick!.stop()])
   })
 
