@@ -38,6 +38,8 @@ const READS: Readonly<Record<string, readonly [kind: string, params: Readonly<Re
   'redshift.loads': ['redshift', { load: 'orders' }],
   'redshift.rejected-rows': ['redshift', { load: 'orders' }],
   'kubernetes.pods': ['kubernetes', { namespace: 'shop', deployments: 'web' }],
+  'kubernetes.events': ['kubernetes', { namespace: 'shop' }],
+  'kubernetes.revisions': ['kubernetes', { namespace: 'shop', deployment: 'web' }],
   'kubernetes.log-tail': ['kubernetes', { namespace: 'shop', deployment: 'web' }],
   'machines.units': ['machines', { group: 'workers' }],
   'machines.packages': ['machines', { group: 'workers', against: 'workers' }],

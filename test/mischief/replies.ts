@@ -131,6 +131,23 @@ const REPLIES: Readonly<Record<string, (question: Question, call: Call) => Reply
             ],
           })
         : null,
+  'kubernetes.events': ({ path }) =>
+    path.endsWith('/events')
+      ? json({
+          metadata: {},
+          items: [
+            {
+              ...{
+                metadata: { name: 'e1', namespace: 'shop', creationTimestamp: AT },
+                type: 'Warning',
+                reason: 'BackOff',
+              },
+              ...{ message: 'Back-off restarting failed container', count: 7, firstTimestamp: AT, lastTimestamp: AT },
+              involvedObject: { kind: 'Pod', name: 'pod-0', namespace: 'shop', uid: 'pod-0' },
+            },
+          ],
+        })
+      : null,
   'kubernetes.log-tail': ({ path }) =>
     path.endsWith('/log') ? { headers: { 'content-type': 'text/plain' }, body: 'out of memory\n' } : null,
 }
