@@ -75,10 +75,10 @@ export type RedshiftClients = Readonly<{
 export const redshift = defineConnection<Settings, RedshiftClients>({
   kind: 'redshift',
   settings: Settings,
-  open(settings, secret) {
-    const data = awsClient(RedshiftDataClient, settings, secret, 3)
-    const reads = awsClient(RedshiftClient, settings, secret, 3)
-    const writes = awsClient(RedshiftClient, settings, secret, 1)
+  open(settings, secret, rights) {
+    const data = awsClient(RedshiftDataClient, settings, secret, 3, { rights })
+    const reads = awsClient(RedshiftClient, settings, secret, 3, { rights })
+    const writes = awsClient(RedshiftClient, settings, secret, 1, { rights })
     let session: Promise<Sql> | undefined
     return {
       data,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { defineChange, Refused } from '../../src/domain/command.ts'
+import { defineChange, Refused, type Right } from '../../src/domain/command.ts'
 import { clean } from '../postgres/text.ts'
 import { settled } from '../settle.ts'
 import { readColumns } from './columns.ts'
@@ -8,6 +8,7 @@ import { tableId } from './errors.ts'
 import { misplaced, readFileColumns } from './files.ts'
 import { isIn, type Loaded, readLoad, readLoads, stateOf } from './history.ts'
 import { canTolerate, copyText, loadOf, notOurs, within } from './load.ts'
+import { loading } from './rights.ts'
 import { execute, find, isForgotten, queryOf, type Statement, statement } from './statement.ts'
 
 const Params = z.object({
@@ -25,7 +26,14 @@ const Params = z.object({
     .describe('Whether somebody looked, and the transaction of an earlier load of these files was rolled back'),
 })
 
-type Data = Readonly<{ connection: string; table: string; source: string; statement: Statement; tolerated: number }>
+type Data = Readonly<{
+  connection: string
+  table: string
+  source: string
+  statement: Statement
+  tolerated: number
+  rights: readonly Right[]
+}>
 
 /** Throws unless the latest load of these files failed: loaded twice, their rows are there twice. */
 function refuseUnlessFailed(history: readonly Loaded[], source: string, rolledBack: boolean): Loaded | null {
@@ -121,12 +129,19 @@ export const copy = defineChange<typeof Params, Data>({
             ]
           : []),
       ],
-      data: { connection, table: load.table, source, statement: it, tolerated: maxErrors },
+      data: {
+        connection,
+        table: load.table,
+        source,
+        statement: it,
+        tolerated: maxErrors,
+        rights: loading(settings),
+      },
     }
   },
 
   async run({ data }, ctx) {
-    const { client, settings } = await ctx.connect(redshift, data.connection)
+    const { client, settings } = await ctx.connect(redshift, data.connection, data.rights)
     const found = await ctx.step('copy', async () => {
       const end = await execute(client.data, settings, data.statement, {
         signal: ctx.signal,

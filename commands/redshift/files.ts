@@ -24,10 +24,21 @@ export async function readFileColumns(
   load: Load,
   source?: string,
 ): Promise<FileColumns | null> {
-  const found = load.s3 && load.format === 'parquet' ? await newest(ctx, sql, load, load.s3, source) : null
+  const found =
+    load.s3 && load.format === 'parquet'
+      ? await newest(ctx, sql, load, load.s3, source).catch((error) => {
+          if (error instanceof ManyFiles && load.external) return null
+          throw error
+        })
+      : null
   if (found || !load.external) return found
   const columns = await readExternal(sql, load.external)
   return columns.length > 0 ? { from: load.external, columns } : null
+}
+
+/** There are more files than are looked through: none of them is taken for the newest. */
+export class ManyFiles extends Refused {
+  override name = 'ManyFiles'
 }
 
 async function newest(
@@ -49,7 +60,10 @@ async function newest(
   for await (const object of listUnder(client, bucket, prefix, ctx.signal)) {
     if (object.key.endsWith('.parquet') && (!found || object.modified >= found.modified)) found = object
     seen += 1
-    if (seen === MOST_KEYS) break
+    if (seen > MOST_KEYS)
+      throw new ManyFiles(
+        `More than ${MOST_KEYS} keys lie below ${source}: which file is the newest cannot be told. Name an external table of the load ("external"), or a location with fewer files.`,
+      )
   }
   if (!found) return null
   const columns = await readParquetColumns(client, bucket, found, ctx.signal)

@@ -48,7 +48,7 @@ const CONFLICTS: Readonly<Record<string, readonly string[]>> = (() => {
 
 type Lock = { pid: number; relation: string; mode: string; granted: boolean }
 
-/** Granted locks whose tables are named; a load of a partitioned schema holds hundreds. */
+/** Granted locks whose tables are named; a load of a partitioned schema holds hundreds. Those of a session are then cut, and say so. */
 const MOST_HELD = 1_000
 
 /** For each pid that waits: for whom, and for what. Behind one that waits itself only if nobody else is in the way. */
@@ -126,7 +126,9 @@ export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
   const transactions = found.rows
   const locks = transactions.filter((one) => one.relation !== null)
   const waits = edges(locks)
-  const held = locks.filter((lock) => lock.granted).slice(0, MOST_HELD)
+  const granted = locks.filter((lock) => lock.granted)
+  const held = granted.slice(0, MOST_HELD)
+  const unnamed = (pid: number) => granted.slice(MOST_HELD).filter((lock) => lock.pid === pid).length
   const tables = await namesOf(
     sql,
     [...[...waits.values()].map(({ lock }) => lock), ...held].map((lock) => lock.relation),
@@ -155,10 +157,13 @@ export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
       rawQuery: query?.query ?? '',
       ageSeconds: Math.max(0, (now.getTime() - Date.parse(utc(since))) / 1000),
       waitsFor: wait ? named(wait.lock) : '',
-      holds: held
-        .filter((lock) => lock.pid === s.pid)
-        .map(named)
-        .sort(),
+      holds: [
+        ...held
+          .filter((lock) => lock.pid === s.pid)
+          .map(named)
+          .sort(),
+        ...(unnamed(s.pid) > 0 ? [`${unnamed(s.pid)} more that were not looked up`] : []),
+      ],
       blockedBy: wait?.by ?? [],
       protectedBecause:
         s.pid === own[0]?.pid || s.user === own[0]?.user

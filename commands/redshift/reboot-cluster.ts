@@ -1,19 +1,20 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ClusterNotFoundFault, InvalidClusterStateFault, RebootClusterCommand } from '@aws-sdk/client-redshift'
 import { z } from 'zod'
-import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { defineChange, type ReadContext, Refused, type Right } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
 import { outlive } from '../aws/outlive.ts'
 import type { Sql } from '../postgres/session.ts'
 import { eventsSince, findCluster, notNow } from './cluster.ts'
 import { redshift } from './connection.ts'
 import { utc } from './errors.ts'
+import { rebooting } from './rights.ts'
 import { unlessHidden } from './views.ts'
 
 const Params = z.object({ connection: z.string().describe('Redshift connection; its cluster is rebooted') })
 
 /** `asked` is when the plan was asked for, in ISO 8601: a reboot before it is another one. */
-type Data = Readonly<{ connection: string; cluster: string; asked: string }>
+type Data = Readonly<{ connection: string; cluster: string; asked: string; rights: readonly Right[] }>
 
 /** Reboots the cluster of the connection: every session ends, and nobody gets in for some minutes. */
 export const rebootCluster = defineChange<typeof Params, Data>({
@@ -71,12 +72,17 @@ export const rebootCluster = defineChange<typeof Params, Data>({
             ]
           : []),
       ],
-      data: { connection, cluster: name, asked: ctx.requestedAt.toISOString() },
+      data: {
+        connection,
+        cluster: name,
+        asked: ctx.requestedAt.toISOString(),
+        rights: rebooting(settings, name),
+      },
     }
   },
 
   async run({ data }, ctx) {
-    const { client, settings } = await ctx.connect(redshift, data.connection)
+    const { client, settings } = await ctx.connect(redshift, data.connection, data.rights)
     await ctx.step('reboot', async () => {
       try {
         await answered(`RebootCluster ${data.cluster}`, ctx.signal, () =>

@@ -83,12 +83,12 @@ export async function execute(
   watch: Watch,
 ): Promise<DescribeStatementResponse> {
   const { signal } = watch
-  let sent = false
+  // What goes wrong here sent nothing; whether an earlier try did is for the probe to find.
+  const before = await outlive(() => find(client, settings, it, signal), patienceOf(settings, watch))
+  if (!before && isForgotten(it, watch.now()))
+    throw new Unanswered('The Data API forgets a statement after a day, so nobody can say whether it was sent')
+  let sent = before !== null
   try {
-    const before = await find(client, settings, it, signal)
-    sent = before !== null
-    if (!sent && isForgotten(it, watch.now()))
-      throw new Error('the Data API forgets a statement after a day, so nobody can say whether it was sent')
     const id = before?.Id ?? (await send(client, settings, it, watch))
     sent = true
     return await ended(client, settings, id, watch)
@@ -102,6 +102,11 @@ export async function execute(
     })
   }
 }
+
+/** So many looks without an answer as make ten minutes at five seconds each. */
+const patienceOf = ({ pollSeconds }: Settings, { signal, onPause }: Pick<Watch, 'signal' | 'onPause'>) => ({
+  ...{ signal, onPause, pauseMs: pollSeconds * 1000, minutes: 2 * pollSeconds },
+})
 
 async function send(client: RedshiftDataClient, settings: Settings, it: Statement, watch: Watch): Promise<string> {
   const input = {
@@ -146,8 +151,7 @@ async function ended(
   const pauseMs = settings.pollSeconds * 1000
   for (;;) {
     const look = () => client.send(new DescribeStatementCommand({ Id }), { abortSignal: signal })
-    // So many looks without an answer as make ten minutes at five seconds each.
-    const found = await outlive(look, { signal, pauseMs, onPause, minutes: 2 * settings.pollSeconds })
+    const found = await outlive(look, patienceOf(settings, { signal, onPause }))
     if (OVER.includes(found.Status)) return found
     onPause(`the statement is ${found.Status ?? 'in a state that the Data API does not name'}`)
     await pause(pauseMs, undefined, { signal })

@@ -27,7 +27,13 @@ export const tableColumns = defineRead({
     if (columns.length === 0)
       throw new Refused(`There is no table ${load.table} in ${settings.database}, or no right to see it.`)
     const blocks: EvidenceBlock[] = []
-    const files = await readFileColumns(ctx, sql, load)
+    // The table is shown also where nobody can tell what its files have.
+    let untold = 'the load names no S3 connection or external table that shows it'
+    const files = await readFileColumns(ctx, sql, load).catch((error: unknown) => {
+      ctx.signal.throwIfAborted()
+      untold = (error instanceof Error ? error.message : String(error)).replace(/\.$/, '')
+      return null
+    })
     const found = differences(files?.columns ?? [], columns)
     if (found.length > 0)
       blocks.push({
@@ -53,7 +59,7 @@ export const tableColumns = defineRead({
     const of = (what: string) => found.filter((d) => d.what === what).length
     const order = files && !canTolerate(load) && of('missing') === 0 ? misplaced(load, files, columns) : null
     const summary = !files
-      ? `${load.table} has ${columns.length} columns. What its files have is not known: the load names no S3 connection or external table that shows it.`
+      ? `${load.table} has ${columns.length} columns. What its files have is not known: ${untold}.`
       : found.length === 0
         ? `${load.table} has every column of ${files.from}, with its type.`
         : `Against ${files.from}, ${of('missing')} columns are missing in ${load.table}, ${of('too short')} are too short, ${of('differs')} have another type.`

@@ -14,6 +14,8 @@ import { rejectedRows } from '../../../commands/redshift/rejected-rows.ts'
 import { terminateSessions } from '../../../commands/redshift/terminate-sessions.ts'
 import type { ChangeCommand, Command, ReadCommand } from '../../../src/domain/command.ts'
 import { startS3 } from '../../../src/sandbox/targets/s3.ts'
+import { type Mischief, startMischief } from '../../harness/mischief.ts'
+import { startSts } from '../aws/sts-server.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { pidOf, until } from '../postgres/sessions.ts'
 import { copyInto } from './copy.ts'
@@ -515,6 +517,64 @@ describe('the Data API', () => {
     await warehouse.ask("update sys_load_history set start_time = '2026-01-01'")
     expect((await copy.verify(made, world.read())).map((c) => c.ok)).toEqual([false, false, false])
   })
+})
+
+describe('the Data API behind a proxy', () => {
+  const source = 's3://lake/clicks/q/'
+  const PLAYS: readonly Mischief[] = ['throttled', 'unavailable', 'expired', 'slow', 'extra', 'partial', 'lost']
+  it.each(PLAYS)('that plays %s does not cost the load, and loads once', async (mischief) => {
+    await put('clicks/q/1.csv', HEADER_FREE)
+    const proxy = await startMischief(aws.endpoint, 'aws-json')
+    try {
+      await world.close()
+      enter({ endpoint: proxy.url })
+      const made = await plan(copy, { load: 'clicks', source })
+      proxy.play(mischief, { times: 2 })
+      await copy.run(made, world.run(made).ctx)
+      expect(aws.state.statements).toHaveLength(1)
+      expect((await warehouse.ask('select count(*)::int as n from events.clicks')).rows).toEqual([{ n: 40 }])
+    } finally {
+      await world.close()
+      await proxy.close()
+    }
+  })
+
+  it.each(['nulls', 'unknown'] as const)('that plays %s is never believed to have loaded', async (mischief) => {
+    await put('clicks/q/1.csv', HEADER_FREE)
+    const proxy = await startMischief(aws.endpoint, 'aws-json')
+    try {
+      await world.close()
+      enter({ endpoint: proxy.url })
+      const made = await plan(copy, { load: 'clicks', source })
+      proxy.play(mischief)
+      const found = await copy.probe(made, 'copy', world.read())
+      expect(found.landed).not.toBe('yes')
+      const checks = await copy.verify(made, world.read())
+      expect(checks.map((c) => c.ok)).not.toContain(true)
+    } finally {
+      await world.close()
+      await proxy.close()
+    }
+  })
+})
+
+it('a run takes on its role with no more rights than its plan needs', async () => {
+  const roleArn = 'arn:aws:iam::444455556666:role/keyturn'
+  const sts = await startSts({ [roleArn]: null })
+  try {
+    await world.close()
+    enter({ reboot: true, roleArn, stsEndpoint: sts.endpoint })
+    const made = await plan(rebootCluster)
+    await world.close()
+    await rebootCluster.run(made, world.run(made).ctx)
+    expect(JSON.parse(sts.sent('AssumeRole').at(-1)?.get('Policy') ?? '{}').Statement).toMatchObject([
+      { Action: ['redshift:RebootCluster'], Resource: ['arn:aws:redshift:us-east-1:*:cluster:wh-1'] },
+      { Action: ['redshift:DescribeClusters', 'redshift:DescribeEvents'] },
+    ])
+  } finally {
+    await world.close()
+    await sts.close()
+  }
 })
 
 describe('a session of Redshift', () => {
