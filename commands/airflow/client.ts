@@ -221,7 +221,7 @@ export function createAirflow(settings: Settings, rest: Rest, secret: (variable:
         signal,
       }),
     pool: (pool: string, signal: AbortSignal) => one(Pool, ['pools', pool], { pool }, signal),
-    connection: (id: string, signal: AbortSignal) => one(StoredConnection, ['connections', id], {}, signal),
+    connection: (id: string, signal: AbortSignal) => one(StoredConnection, ['connections', id], { id }, signal),
     async datasets(signal: AbortSignal): Promise<Listed<Dataset>> {
       const noun = api === 1 ? 'datasets' : 'assets'
       const query = { order_by: 'id' }

@@ -176,6 +176,7 @@ export const StoredConnection = z
     extra: text,
   })
   .transform((c) => ({
+    id: c.connection_id,
     type: c.conn_type,
     host: c.host,
     login: c.login,

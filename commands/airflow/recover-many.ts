@@ -243,13 +243,16 @@ async function poolOf(
 async function untilDone(data: Data, dags: readonly string[], ctx: RunContext): Promise<void> {
   const { client } = await ctx.connect(airflow, data.connection)
   // Without a time: a run that was cleared has not begun yet.
-  for (const dag of dags)
-    for (const { run } of await client.runs(dag, { states: ['running', 'queued'] }, ctx.signal)) {
+  for (const dag of dags) {
+    const look = () => client.runs(dag, { states: ['running', 'queued'] }, ctx.signal)
+    const seen = (state: string) => ctx.progress(0, data.waves.length, `${dag} is ${state}`)
+    for (const { run } of await patiently(data, look, seen, ctx)) {
       const note = (state: string) =>
         ctx.progress(0, data.waves.length, `waiting for ${dag}, which is ${state} (${run})`)
       if ((await ended(data, { dag, run }, note, ctx)) !== 'success')
         throw new Error(`${dag}/${run} failed, and what comes next needs it. Recover it first.`)
     }
+  }
 }
 
 async function see(data: Data, piece: Piece, ctx: ReadContext) {
@@ -262,7 +265,8 @@ async function see(data: Data, piece: Piece, ctx: ReadContext) {
 
 async function clear(data: Data, piece: Piece, ctx: RunContext): Promise<string> {
   const { client } = await ctx.connect(airflow, data.connection)
-  const { state, fingerprint } = await see(data, piece, ctx)
+  const note = (state: string) => ctx.progress(0, data.waves.length, `${nameOf(piece)} is ${state}`)
+  const { state, fingerprint } = await patiently(data, () => see(data, piece, ctx), note, ctx)
   if (state === 'success') return 'succeeded already'
   if (fingerprint !== piece.fingerprint)
     throw new Refused(`${nameOf(piece)} is ${state} and not as it was when this was approved.`)
@@ -271,7 +275,25 @@ async function clear(data: Data, piece: Piece, ctx: RunContext): Promise<string>
   return 'cleared'
 }
 
-/** `success`, `failed` or what is not known, once the run has ended. A look that fails for a reason that passes is another look. */
+/** Looks again as long as a look fails for a reason that passes, and says so. */
+async function patiently<T>(
+  data: Data,
+  look: () => Promise<T>,
+  note: (state: string) => void,
+  ctx: RunContext,
+): Promise<T> {
+  const { settings } = await ctx.connect(airflow, data.connection)
+  for (let silent = 0; ; silent += settings.pollSeconds)
+    try {
+      return await look()
+    } catch (error) {
+      if (ctx.signal.aborted || !isPassing(error) || silent > MOST_SILENT_SECONDS) throw error
+      note(`not to be seen: ${line(error instanceof Error ? error.message : String(error), 120)}. Looking again`)
+      await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
+    }
+}
+
+/** `success`, `failed` or what is not known, once the run has ended. */
 async function ended(
   data: Data,
   piece: Pick<Piece, 'dag' | 'run'>,
@@ -279,24 +301,15 @@ async function ended(
   ctx: RunContext,
 ): Promise<string> {
   const { client, settings } = await ctx.connect(airflow, data.connection)
-  let odd = 0
-  for (let silent = 0; ; ) {
-    try {
-      const run = await client.run(piece.dag, piece.run, ctx.signal)
-      silent = 0
-      if (run === null) return 'failed'
-      if (run.state === 'success' || run.state === 'failed') return run.state
-      if (run.state !== 'running' && run.state !== 'queued') {
-        odd++
-        if (run.end !== '' || odd > ODD_LOOKS) return run.state
-      }
-      note(run.state)
-    } catch (error) {
-      if (ctx.signal.aborted || !isPassing(error)) throw error
-      silent += settings.pollSeconds
-      if (silent > MOST_SILENT_SECONDS) throw error
-      note(`not to be seen: ${line(error instanceof Error ? error.message : String(error), 120)}. Looking again`)
+  for (let odd = 0; ; ) {
+    const run = await patiently(data, () => client.run(piece.dag, piece.run, ctx.signal), note, ctx)
+    if (run === null) return 'failed'
+    if (run.state === 'success' || run.state === 'failed') return run.state
+    if (run.state !== 'running' && run.state !== 'queued') {
+      odd++
+      if (run.end !== '' || odd > ODD_LOOKS) return run.state
     }
+    note(run.state)
     await pause(settings.pollSeconds * 1000, undefined, { signal: ctx.signal })
   }
 }
@@ -319,7 +332,8 @@ async function poolBack(data: Data, ctx: RunContext): Promise<void> {
   }
   try {
     if (!ctx.signal.aborted) {
-      await ctx.step(POOL_BACK, () => restore(ctx.signal))
+      const note = (state: string) => ctx.progress(0, data.waves.length, `the pool ${name} is ${state}`)
+      await ctx.step(POOL_BACK, () => patiently(data, () => restore(ctx.signal), note, ctx))
       return
     }
   } catch (error) {

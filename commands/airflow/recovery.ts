@@ -1,5 +1,5 @@
 import { type ReadContext, Refused } from '../../src/domain/command.ts'
-import { FAILED, namesIn } from './clear-tasks.ts'
+import { FAILED, namesIn, takenBy } from './clear-tasks.ts'
 import { airflow } from './connection.ts'
 import { microsOf } from './dates.ts'
 import { allNeeds, joinNeeds, type Needs, needsOfDatasets, needsOfSensors, readNeeds, wavesOf } from './dependencies.ts'
@@ -137,6 +137,13 @@ async function sortOut(runs: readonly DagRun[], wanted: Wanted, ctx: ReadContext
         continue
       }
       const ids = [...new Set(bad.map((t) => t.task))]
+      const beside = await besides(run, tasks, ids, wanted.connection, ctx)
+      if (beside === null) {
+        odd.push(`Left out: ${run.dag}/${run.run}. Airflow would not clear exactly its tasks. Clear it by hand.`)
+        continue
+      }
+      if (beside.length > 0)
+        odd.push(`Of ${run.dag}/${run.run} Airflow also clears ${beside.join(', ')}, though not failed.`)
       pieces.push({
         dag: run.dag,
         run: run.run,
@@ -150,6 +157,24 @@ async function sortOut(runs: readonly DagRun[], wanted: Wanted, ctx: ReadContext
   if (others > 0)
     odd.push(`Left out: ${others} ${others === 1 ? 'run' : 'runs'} with no failed task in the pool ${wanted.inPool}.`)
   return { pieces, sensors, odd }
+}
+
+/** What Airflow would clear of a run beside its failed tasks, such as setups; null where it would reach into another run. */
+async function besides(
+  run: DagRun,
+  tasks: readonly TaskInstance[],
+  ids: readonly string[],
+  connection: string,
+  ctx: ReadContext,
+): Promise<string[] | null> {
+  const { client } = await ctx.connect(airflow, connection)
+  try {
+    const taken = await takenBy(client, run, tasks, { tasks: ids, onlyFailed: true, downstream: false }, ctx)
+    return taken.filter((t) => !FAILED.includes(t.state)).map(nameOf)
+  } catch (error) {
+    if (error instanceof Refused) return null
+    throw error
+  }
 }
 
 /** Why no run of a DAG can be run again now, or null. */

@@ -244,6 +244,16 @@ describe.each([1, 2] as const)('recovering many runs, API v%i', (api) => {
     expect(wavesIn(await plan({ superseded: 'yes' }))).toContain('1 load_a late')
   })
 
+  it('says what Airflow clears of a run beside its failed tasks', async () => {
+    const { state } = jobs.server
+    Object.assign(state.dags.get('extract')!, { tasks: { setup: ['work'], work: [] }, setups: { work: ['setup'] } })
+    state.addTask('extract', 'late', 'setup', 'success')
+    expect((await plan({ dags: 'extract' })).warnings).toEqual([
+      'Of extract/late Airflow also clears setup, though not failed.',
+    ])
+    expect(jobs.server.changes()).toEqual([])
+  })
+
   it('takes only runs that failed in the pool that is asked for', async () => {
     jobs.server.state.tasks.find((t) => t.dag === 'load_a')!.pool = 'parsers'
     const proposed = await plan({ inPool: 'parsers' })

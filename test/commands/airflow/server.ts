@@ -100,8 +100,8 @@ export async function startAirflow(api: 1 | 2) {
       return state
     },
     wrong,
-    /** Every call so far of this operation. */
-    sent: (id: string) => asked.filter((call) => call.id === id),
+    /** Every call so far of this operation, but for dry runs. */
+    sent: (id: string) => asked.filter((call) => call.id === id && call.body.dry_run !== true),
     changes: () => asked.filter(isChange).map((call) => call.id),
     /** Called before each request is handled: what others do at that moment. */
     on(what: typeof before) {
