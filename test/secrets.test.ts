@@ -2,8 +2,10 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { createLog } from '../src/log.ts'
 import { createSecrets } from '../src/secrets.ts'
+import { alertmanager } from '../src/sources/alertmanager.ts'
 import { type Found, LIMITS, normalise } from '../src/sources/normalise.ts'
 import { strikeBatch } from '../src/strike.ts'
+import { outcome } from './sources/edge.ts'
 
 const SECRET = 'p@ss "word"\\&=/5'
 const env = { A: SECRET, REDIS_URL: 'rediss://u:h%40rd-one@h:1/0', SHORT: 'abc' }
@@ -61,6 +63,25 @@ describe('a secret', () => {
     expect(JSON.stringify(alert)).toMatch(/correct-hors.*correct-hors/)
     const { alerts } = await strikeBatch(own.strike, { alerts: [alert], truncated: 0 })
     expect(JSON.stringify(alerts)).not.toMatch(/correct-h/)
+  })
+
+  it('is struck out of what could not be read of a body, and of the names of groups', async () => {
+    const own = createSecrets({ X: 'correct-horse-battery' }, ['X'])
+    const sent = `${'x'.repeat(40)} correct-horse-battery`
+    const body = {
+      groupKey: sent,
+      status: 'firing',
+      alerts: [
+        { status: sent, labels: { alertname: 'A' } },
+        { status: 'firing', labels: { alertname: 'A' }, startsAt: sent },
+      ],
+    }
+    const decoded = outcome(alertmanager.decode(body, {} as never, { source: 's', receivedAt: new Date(0) }))
+    if (!decoded.ok) throw new Error(decoded.reason)
+    expect(JSON.stringify(decoded.batch)).toMatch(/correct-h.*correct-h/)
+    const batch = await strikeBatch(own.strike, decoded.batch)
+    expect(JSON.stringify(batch)).not.toMatch(/correct-h/)
+    expect(batch.alerts[0]!.group).toBe(batch.group!.key)
   })
 
   it.each([

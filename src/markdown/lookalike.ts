@@ -14,6 +14,8 @@ const INNER = /^\s*(?:`{3,}|~{3,})\s*(?:ya?ml[\s:,]+)?([A-Za-z0-9_-]+\.[A-Za-z0-
 /** A line that is nothing but a name, as YAML would write it. */
 const NAME_LINE =
   /^\s*(?:-\s+)?(?:(?:command|call|run|uses)\s*:\s*)?["']?([A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+)["']?\s*:?\s*$/i
+/** A list in prose may well name commands. */
+const ITEM = /^\s*[-*+]\s/
 const PARAMETER = /^\s*([A-Za-z_][\w-]*)\s*:(?:\s|$)/
 /** `##Skip it`: no heading in CommonMark, since there is no blank. */
 const HEADING = /^ {0,3}##[^#\s]/
@@ -58,7 +60,9 @@ export function checkLookalikes(
     if (inside.has(i + 1) || body.hidden.has(i + 1)) continue
     if (HEADING.test(line))
       report({ line: i + 1 }, `${quote(line.trim())} is no heading, so it begins no step`, 'Put a blank after the "##"')
-    const id = named(CALL_LINE.exec(line)?.[1] ?? INNER.exec(line)?.[1]) ?? exact(NAME_LINE.exec(line)?.[1], commands)
+    const id =
+      named(CALL_LINE.exec(line)?.[1] ?? INNER.exec(line)?.[1]) ??
+      exact(ITEM.test(line) ? undefined : NAME_LINE.exec(line)?.[1], commands)
     if (id !== null) notACall(i + 1, `the line names the command ${quote(id)}`, id)
     else if (PARAMETER.test(line) && slots(line).length > 0 && !line.includes('`'))
       report({ line: i + 1 }, 'the line fills a parameter outside of a call', 'Put it into a block: ```yaml COMMAND')

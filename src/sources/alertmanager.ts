@@ -3,7 +3,7 @@ import { exactText } from '../domain/exact.ts'
 import { SourceAuth } from './auth.ts'
 import { type Found, firstOf, groupName, normalise } from './normalise.ts'
 import { createReading, defineSource, MAX_ALERTS, type Origin, refuse, tooMany } from './source.ts'
-import { kindOf, own, recordOf, textOf } from './text.ts'
+import { cut, kindOf, own, recordOf, textOf } from './text.ts'
 import { notesOf, readTime } from './time.ts'
 
 type Members = Readonly<Record<string, unknown>>
@@ -75,7 +75,7 @@ function read(item: unknown, payload: Members): Omit<Found, 'group'> | string {
   // Each alert's own status counts: one that fires keeps the whole group firing.
   const status = (textOf(own(alert, 'status')) ?? textOf(own(payload, 'status')))?.toLowerCase()
   if (status !== 'firing' && status !== 'resolved')
-    return `.status: "firing" or "resolved" is expected, there is ${JSON.stringify(status?.slice(0, 60) ?? null)}`
+    return `.status: "firing" or "resolved" is expected, there is ${JSON.stringify(status === undefined ? null : cut(status))}`
   const given = own(alert, 'labels')
   const labels = namesOf(given)
   const fingerprint = textOf(own(alert, 'fingerprint')) ?? ''

@@ -4,7 +4,7 @@ import { SourceAuth } from './auth.ts'
 import { type Found, normalise } from './normalise.ts'
 import { follow, Pointer } from './pointer.ts'
 import { createReading, defineSource, MAX_ALERTS, refuse, tooMany } from './source.ts'
-import { hasParts, kindOf, textOf } from './text.ts'
+import { cut, hasParts, kindOf, textOf } from './text.ts'
 import { notesOf, readTime } from './time.ts'
 
 /** A pointer into the alert, or a constant. */
@@ -80,7 +80,7 @@ function read(item: unknown, settings: z.output<typeof Settings>): Found | { lef
   if (status === undefined) return { left: `status: there is nothing at "${pointer}"` }
   if (![...firing, ...resolved].includes(status))
     return {
-      left: `status: "${status.slice(0, 60)}" at "${pointer}" is neither in firing nor in resolved`,
+      left: `status: "${cut(status)}" at "${pointer}" is neither in firing nor in resolved`,
       expected: true,
     }
   const labels = record('labels', settings.labels)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Alert, Batch } from '../domain/alert.ts'
+import { cut } from './text.ts'
 
 /** A source's name in keyturn.yaml; it is the last part of its path, `/webhooks/<name>`. */
 export const SourceName = z
@@ -47,7 +48,7 @@ export function createReading() {
     add: (alert: Alert) => void alerts.push(alert),
     /** It was left out, in one sentence that names its place. `expected`: a sender may send such, and it is no fault. */
     leaveOut(why: string, expected = false): void {
-      unread.push(why.slice(0, LONGEST_FAULT))
+      unread.push(cut(why, LONGEST_FAULT))
       if (!expected) broken++
     },
     /** The batch; a refusal if there are alerts and none of them can be read. */

@@ -36,3 +36,6 @@ export const recordOf = (value: unknown): Readonly<Record<string, unknown>> | nu
 /** One member of an object of a body. */
 export const own = (record: Readonly<Record<string, unknown>>, name: string): unknown =>
   Object.hasOwn(record, name) ? record[name] : undefined
+
+/** Foreign text in a sentence, cut with a mark: by it half of a secret is still known for one. */
+export const cut = (text: string, max = 60): string => (text.length > max ? `${text.slice(0, max - 1)}…` : text)

@@ -1,4 +1,5 @@
 import { exactText } from '../domain/exact.ts'
+import { cut } from './text.ts'
 
 /** A time as a sender wrote it: `at` is null if there is none; `note` says what was guessed, or that nothing could be read. */
 export type ReadTime = Readonly<{ at: string | null; note?: string }>
@@ -61,8 +62,6 @@ function inRange(ms: number, text: string): ReadTime {
 }
 
 const unreadable = (text: string): ReadTime => ({ at: null, note: `no time could be read from “${cut(text)}”.` })
-
-const cut = (text: string): string => (text.length > 60 ? `${text.slice(0, 59)}…` : text)
 
 /** What people are told of the times of an alert that could not be read, or not without a guess. */
 export const notesOf = (startsAt: ReadTime, endsAt: ReadTime): string[] => [

@@ -34,6 +34,7 @@ describe('what looks like a call and is none', () => {
     ['code without a kind', `${call(GOOD)}\n\n${FENCE}\nPlain text, kafka.skip-record and more.\n${FENCE}`],
     ['other YAML', `${call(GOOD)}\n\n${FENCE}yaml\nreplicas: 3\nimage: x\n${FENCE}`],
     ['a command in a sentence', `${call(GOOD)}\n\nThis is what kafka.skip-record does; yaml is kind to it.`],
+    ['a command in a list', `${call(GOOD)}\n\n- kafka.skip-record\n- kafka.find-bad-record`],
     ['a slot in a sentence, as code', `${call(GOOD)}\n\nThe topic: \`${SLOT}\` of the alert.`],
     ['what is in a comment', `${call(GOOD)}\n\n<!--\n${call(GOOD)}\n-->`],
     ['an array of a shell', `${call(GOOD)}\n\n${FENCE}sh\necho \${labels[0]}\n${FENCE}`],
