@@ -1,16 +1,15 @@
 import { z } from 'zod'
-import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
+import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from './answer.ts'
-import { doubtOf, findBad, HOW_TO_TELL } from './bad.ts'
-import { type KafkaClient, type KafkaSettings, kafka } from './connection.ts'
+import { faultOfShown, judgedBad, namedBad } from './bad-one.ts'
+import { kafka } from './connection.ts'
 import type { Shown } from './dead-letter.ts'
 import { copied, copy, readShown } from './dead-letter.ts'
-import { faultIn, judgeIn, notJudged, type TopicFormat } from './format.ts'
+import { faultIn, judgeIn } from './format.ts'
 import { alone } from './member.ts'
-import { recordAt } from './named.ts'
 import { patiently } from './patience.ts'
 import { wordOf } from './plain.ts'
-import { listed, mustBeIdle, type Position, positions, stateOf } from './position.ts'
+import { listed, mustBeIdle, positions, stateOf } from './position.ts'
 import type { Rec } from './record.ts'
 import { hashOf, keyOf, preview, sizeOf, timeOf } from './record.ts'
 import { scan } from './scan.ts'
@@ -28,7 +27,6 @@ type Data = Readonly<{
 
 /** More records than a person reads before a decision. */
 const MOST = 20
-const SEARCH = 10_000
 
 /** Moves a group past one bad record, after that record was copied to the dead-letter topic. */
 export const skipRecord = defineChange({
@@ -219,56 +217,3 @@ export const skipRecord = defineChange({
     return { landed: found.size === 0 && sawAll ? 'no' : 'cannot_tell', detail }
   },
 })
-
-/** The first record that the consumer cannot read. Refuses where there is none, or where it cannot be told. */
-async function judgedBad(
-  client: KafkaClient,
-  settings: KafkaSettings,
-  topic: string,
-  all: readonly Position[],
-  position: Position,
-  ctx: ReadContext,
-): Promise<Rec> {
-  const { format } = settings.topics[topic]!
-  if (format === 'avro' || format === 'protobuf' || format === 'bytes') throw new Refused(notJudged(topic, format))
-  const { partition, committed } = position
-  const [search] = await findBad(client, settings, topic, [position], SEARCH, ctx)
-  if (!search?.bad) {
-    const readTo = search?.readTo ?? committed!
-    throw new Refused(
-      `No bad record was found in ${topic}/${partition} from offset ${committed} to ${readTo}. ${
-        readTo < position.high
-          ? `It goes on to ${position.high}, which was not read: give the offset that the consumer's own log names.`
-          : 'Nothing to do.'
-      }`,
-    )
-  }
-  const doubt = await doubtOf(client, settings, topic, all, search.bad, ctx)
-  if (doubt) throw new Refused(`${doubt.what} Nothing is passed. ${HOW_TO_TELL}`)
-  return search.bad
-}
-
-/** The record that a consumer's log names. Refuses one that the group is past. */
-async function namedBad(
-  client: KafkaClient,
-  settings: KafkaSettings,
-  topic: string,
-  { partition, committed, low, high }: Position,
-  offset: number,
-  ctx: ReadContext,
-): Promise<Rec> {
-  if (offset < committed!)
-    throw new Refused(
-      `The group is past offset ${offset} of ${topic}/${partition}: it stands at ${committed}. Nothing to do.`,
-    )
-  return recordAt(client, settings, topic, { partition, offset, low, high }, ctx)
-}
-
-/** What the plan says of a record that would be passed. */
-function faultOfShown(format: TopicFormat | undefined, record: Rec, named: number | undefined): string {
-  const fault = faultIn(format, record)
-  const byLog = record.offset === named ? "; the consumer's log names it" : ''
-  if (fault !== null) return `${fault}${byLog}`
-  if (record.value === null) return `none: a tombstone${byLog}`
-  return `${judgeIn(format, record) === null ? `not judged: ${format}` : 'none: a valid record'}${byLog}`
-}

@@ -54,7 +54,10 @@ export async function planQuarantine(wish: Wish, ctx: ReadContext): Promise<Plan
   })
   const judged = found.total - found.blank
   const share = found.bad.length / Math.max(judged, 1)
-  if (found.bad.length === 0) throw new Refused(`${name} has no ${what} line (${judged} lines read). Nothing to do.`)
+  if (found.bad.length === 0)
+    throw new Refused(
+      `${name} has no ${what} line (${judged} lines read). Nothing to do.${found.mark ? ' It begins with a byte order mark (U+FEFF), which is no fault of its first record.' : ''}`,
+    )
   if (share > maxBadShare)
     throw new Refused(
       `${found.bad.length} of ${judged} lines of ${name} are ${what}: ${percent(share)}, above the limit of ${percent(maxBadShare)}. That is not a few bad records; look at the producer.`,

@@ -4,19 +4,11 @@ import socketFactory from 'kafkajs/src/network/socketFactory.js'
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js'
 import { encodeBatch, type WireRecord } from './batch.ts'
 import { BadBytes } from './bytes.ts'
-import {
-  type Committed,
-  type ConsumerGroup,
-  describeConsumerGroup,
-  type EpochEnd,
-  epochEnd,
-  fetch,
-  listOffsets,
-  type NotFetched,
-  offsetFetch,
-  produce,
-} from './calls.ts'
+import { fetch, type NotFetched } from './fetch.ts'
+import { type Committed, type ConsumerGroup, describeConsumerGroup, offsetFetch } from './group.ts'
+import { type EpochEnd, epochEnd, listOffsets } from './offsets.ts'
 import { type PartRecord, partOf } from './part.ts'
+import { produce } from './produce.ts'
 
 /** Records of one partition, and the offset to go on at. */
 export type Part = Readonly<{ partition: number; records: readonly PartRecord[]; next: number }>

@@ -1,5 +1,5 @@
 import type { WireRecord } from './batch.ts'
-import type { Fetched } from './calls.ts'
+import type { Fetched } from './fetch.ts'
 
 /** `aborted`: of a transaction that was aborted; a consumer that reads what is committed does not see it. */
 export type PartRecord = WireRecord & Readonly<{ aborted: boolean }>
