@@ -18,7 +18,14 @@ type Shape = Readonly<{
   isNumericSchema(): boolean
   getValueSchema(): Shape
   getMemberSchemas(): Readonly<Record<string, Shape>>
-  getMergedTraits(): Readonly<{ xmlName?: string; jsonName?: string; xmlFlattened?: unknown; httpHeader?: string }>
+  getMergedTraits(): Readonly<{
+    xmlName?: string
+    jsonName?: string
+    xmlFlattened?: unknown
+    httpHeader?: string
+    httpPayload?: unknown
+    xmlAttribute?: unknown
+  }>
 }>
 
 type Sdk = Readonly<Record<string, unknown>>
@@ -112,11 +119,7 @@ export function awsModel(client: string) {
       )
       const there = new Set(node.children.map((child) => byName.get(child.name)))
       return [
-        ...missing(
-          shape,
-          (member) => there.has(member) || members[member]?.getMergedTraits().httpHeader !== undefined,
-          at,
-        ),
+        ...missing(shape, (member) => there.has(member) || isElsewhere(members[member]!), at),
         ...node.children.flatMap((child) => {
           const member = byName.get(child.name)
           if (member === undefined) return [`${at}.${child.name} is no member of ${shape.getName()}`]
@@ -165,6 +168,12 @@ export function awsModel(client: string) {
     return shape.isMapSchema() ? [] : [`${at}: ${name} below a value`]
   }
 
+  /** Not an element: in a header, or an attribute, which are not read here. */
+  const isElsewhere = (one: Shape): boolean => {
+    const { httpHeader, xmlAttribute } = one.getMergedTraits()
+    return httpHeader !== undefined || xmlAttribute !== undefined
+  }
+
   const unknown = (action: string) => [`${action} is no operation of ${client}`]
 
   return {
@@ -191,7 +200,11 @@ export function awsModel(client: string) {
       if (typeof body !== 'string') return ofJson(body, found[1], action)
       const root = parseXml(body)
       const result = root.children.find((child) => child.name === `${action}Result`)
-      if (root.name !== `${action}Response`) return ofXml(root, found[1], action)
+      if (root.name !== `${action}Response`) {
+        // A member may be the whole body.
+        const members = found[1].isStructSchema() ? Object.values(found[1].getMemberSchemas()) : []
+        return ofXml(root, members.find((one) => one.getMergedTraits().httpPayload) ?? found[1], action)
+      }
       return result ? ofXml(result, found[1], action) : []
     },
   }

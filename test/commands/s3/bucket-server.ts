@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { awsModel } from '../../harness/aws-model.ts'
 import { parseXml } from '../../harness/xml.ts'
 import { createStore, S3Fault, type Stored } from './bucket-store.ts'
 
@@ -9,6 +10,19 @@ const xml = (text: string) =>
 const unxml = (text: string) => parseXml(`<t>${text}</t>`).text
 const encoded = (key: string) => encodeURIComponent(key).replaceAll('%2F', '/').replaceAll('%20', '+')
 const byBytes = (a: string, b: string) => Buffer.compare(Buffer.from(a), Buffer.from(b))
+const model = awsModel('@aws-sdk/client-s3')
+
+/** What a request that is answered in XML is called. */
+function actionOf({ method, query }: S3Request): string {
+  if (query.has('list-type')) return 'ListObjectsV2'
+  if (query.has('delete')) return 'DeleteObjects'
+  if (query.has('notification')) return 'GetBucketNotificationConfiguration'
+  if (query.has('acl')) return 'GetObjectAcl'
+  if (query.has('tagging')) return 'GetObjectTagging'
+  if (query.has('uploads')) return 'CreateMultipartUpload'
+  return method === 'POST' ? 'CompleteMultipartUpload' : 'CopyObject'
+}
+
 /** Every page ends there: ListObjectsV2. */
 const PAGE = 1_000
 
@@ -38,6 +52,9 @@ export async function startBucket() {
   /** Keys that are listed, and that no reading of content gets. */
   const kept = new Map<string, { status: number; code: string }>()
 
+  /** Answers that are not as the SDK's model has them. */
+  const faults = new Set<string>()
+
   const server = createServer(async (incoming, reply) => {
     const chunks: Buffer[] = []
     for await (const chunk of incoming) chunks.push(chunk as Buffer)
@@ -54,7 +71,10 @@ export async function startBucket() {
       requests.push(request)
       const answer = handle(request)
       if (answer === null) return incoming.socket.destroy()
-      if (typeof answer === 'string') return send(200, answer)
+      if (typeof answer === 'string') {
+        for (const fault of model.output(actionOf(request), answer)) faults.add(fault)
+        return send(200, answer)
+      }
       reply.writeHead(answer.status, answer.headers).end(method === 'HEAD' ? undefined : answer.body)
     } catch (error) {
       if (!(error instanceof S3Fault)) return send(500, '<Error><Code>InternalError</Code></Error>')
@@ -246,6 +266,7 @@ export async function startBucket() {
     async close() {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
+      if (faults.size > 0) throw new Error(`not as the SDK of S3 has it:\n${[...faults].sort().join('\n')}`)
     },
   }
 }

@@ -111,7 +111,7 @@ describe('an object of S3 that is written again', () => {
   it('warns of those who are told of new objects, and of what is set aside where they look', async () => {
     put()
     const queue = (prefix: string, event: string) =>
-      `<QueueConfiguration><Queue>arn:aws:sqs:us-east-1:1:snowpipe</Queue><Event>${event}</Event><Filter><S3Key><FilterRule><Name>Prefix</Name><Value>${prefix}</Value></FilterRule></S3Key></Filter></QueueConfiguration>`
+      `<QueueConfiguration><Queue>arn:aws:sqs:us-east-1:1:snowpipe</Queue><Event>${event}</Event><Filter><S3Key><FilterRule><Name>prefix</Name><Value>${prefix}</Value></FilterRule></S3Key></Filter></QueueConfiguration>`
     const say = (inside: string) =>
       bucket.settings.set('notification', `<NotificationConfiguration>${inside}</NotificationConfiguration>`)
     say(queue('raw/', 's3:ObjectCreated:*'))
