@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Refused } from '../../src/domain/command.ts'
+import { shaped, text } from '../http/shape.ts'
 import { type GitHubClient, listed, type Settings } from './connection.ts'
 
 /** A full commit id: a short one may come to name another commit. */
@@ -9,16 +10,18 @@ const CheckRuns = z.object({
   total_count: z.number(),
   check_runs: z.array(
     z.object({
-      name: z.string(),
-      status: z.string(),
-      conclusion: z.string().nullable(),
-      completed_at: z.string().nullable(),
+      name: text,
+      head_sha: z.string().nullish(),
+      status: text,
+      conclusion: z.string().nullish(),
+      completed_at: text,
     }),
   ),
 })
 const Statuses = z.object({
   total_count: z.number(),
-  statuses: z.array(z.object({ context: z.string(), state: z.string(), updated_at: z.string() })),
+  sha: z.string().nullish(),
+  statuses: z.array(z.object({ context: text, state: text, updated_at: text })),
 })
 
 export type CiCheck = Readonly<{ name: string; state: 'passed' | 'failed' | 'running'; said: string; at: string }>
@@ -30,6 +33,9 @@ const PER_PAGE = 100
 const MOST_PAGES = 20
 /** The conclusions that do not stop a merge. https://docs.github.com/pull-requests/collaborating-with-pull-requests */
 const FINE = new Set(['success', 'neutral', 'skipped'])
+/** Those that do: https://docs.github.com/rest/checks/runs. */
+const BAD = new Set(['failure', 'cancelled', 'timed_out', 'action_required', 'stale', 'startup_failure'])
+const STATES = new Set(['success', 'pending', 'failure', 'error'])
 
 /** All check runs and commit statuses of a commit, the newest of each name, and whether that is good enough. */
 export async function verdictOf(
@@ -43,8 +49,9 @@ export async function verdictOf(
   const page = async <T extends { total_count: number }>(path: string, schema: z.ZodType<T>, number: number) => {
     const query = { per_page: String(PER_PAGE), page: String(number) }
     const found = await client.get(repository, ['commits', commit, path], query, signal)
-    if (found === undefined) throw new Refused(`There is no commit ${commit} in ${repository}.`)
-    return schema.parse(found)
+    if (found === undefined)
+      throw new Refused(`There is no commit ${commit} in ${repository}, or the token of the connection may not see it.`)
+    return shaped(schema, found, `GitHub, asked for the ${path} of ${commit},`)
   }
   const all = async <T extends { total_count: number }, I>(
     path: string,
@@ -55,12 +62,23 @@ export async function verdictOf(
     for (let number = 1; number <= MOST_PAGES; number++) {
       const one = await page(path, schema, number)
       list.push(...items(one))
-      if (items(one).length === 0 || list.length >= one.total_count) return list
+      if (list.length >= one.total_count) return list
+      // What is left out could be the one that failed.
+      if (items(one).length === 0)
+        throw new Refused(
+          `GitHub lists ${list.length} of the ${one.total_count} checks of ${commit} in ${repository}; look at them there.`,
+        )
     }
     throw new Refused(`${commit} has more than ${PER_PAGE * MOST_PAGES} checks; look at them in ${repository}.`)
   }
+  const other = (sha: string | null | undefined) => sha != null && sha !== commit
   const runs = await all('check-runs', CheckRuns, (p) => p.check_runs)
-  const statuses = await all('status', Statuses, (p) => p.statuses)
+  const statuses = await all('status', Statuses, (p) => {
+    if (other(p.sha)) throw new Error(`GitHub was asked for ${commit} and told of ${p.sha}`)
+    return p.statuses
+  })
+  const stray = runs.find((run) => other(run.head_sha))
+  if (stray) throw new Error(`GitHub was asked for ${commit} and told of ${stray.head_sha}`)
   const checks: CiCheck[] = [
     ...runs.map((run) => ({
       name: run.name,
@@ -70,14 +88,14 @@ export async function verdictOf(
           : FINE.has(run.conclusion ?? '')
             ? ('passed' as const)
             : ('failed' as const),
-      said: run.status === 'completed' ? (run.conclusion ?? 'no conclusion') : run.status,
-      at: run.completed_at ?? '',
+      said: run.status === 'completed' ? concluded(run.conclusion) : run.status || 'no status',
+      at: run.completed_at,
     })),
     ...statuses.map(({ context, state, updated_at }) => ({
       name: context,
       state:
         state === 'success' ? ('passed' as const) : state === 'pending' ? ('running' as const) : ('failed' as const),
-      said: state,
+      said: STATES.has(state) ? state : `unknown: ${state}`,
       at: updated_at,
     })),
   ].sort((a, b) => a.name.localeCompare(b.name) || a.said.localeCompare(b.said))
@@ -90,6 +108,12 @@ export async function verdictOf(
   ]
   const why = reasons.slice(0, 5).join(', ') + (reasons.length > 5 ? ` and ${reasons.length - 5} more` : '')
   return { green: reasons.length === 0, why, checks }
+}
+
+/** A conclusion that is new to us is no success. */
+function concluded(conclusion: string | null | undefined): string {
+  if (!conclusion) return 'no conclusion'
+  return FINE.has(conclusion) || BAD.has(conclusion) ? conclusion : `unknown: ${conclusion.slice(0, 40)}`
 }
 
 /** Throws Refused unless the checks of the commit are green. */

@@ -84,6 +84,95 @@ describe('GitHub', () => {
     })
   })
 
+  it.each([
+    [
+      'its primary limit',
+      { 'x-ratelimit-limit': '5000', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '99999999999' },
+      'API rate limit exceeded for user ID 1.',
+      /for \d+ s: its 5000 requests of this hour are used up/,
+    ],
+    [
+      'its secondary limit',
+      { 'retry-after': '600' },
+      'You have exceeded a secondary rate limit.',
+      /for 600 s: its secondary rate limit is exceeded/,
+    ],
+    [
+      'its secondary limit without saying how long',
+      {},
+      'You have exceeded a secondary rate limit. Please wait a few minutes.',
+      /for 60 s: its secondary rate limit is exceeded/,
+    ],
+  ])('does not take %s for a missing right', async (_, headers, message, says) => {
+    ci.push(GOOD, 'Fix')
+    for (const status of [403, 429]) {
+      Object.assign(ci.mishap, { times: 9, status, headers, message })
+      const said = await read(githubChecks, { commit: GOOD }).catch((error: Error) => error.message)
+      expect(said).toMatch(/^GitHub takes no more requests of this token for /)
+      expect(said).toMatch(says)
+      expect(said).not.toContain('check what that token may read')
+    }
+  })
+
+  it('waits for a short limit and for a passing error, and says what a token may lack', async () => {
+    ci.push(GOOD, 'Fix')
+    Object.assign(ci.mishap, { times: 1, headers: { 'retry-after': '0' }, message: 'secondary rate limit' })
+    expect((await read(githubChecks, { commit: GOOD })).summary).toContain('All 1 checks')
+    Object.assign(ci.mishap, { times: 2, status: 502, headers: {}, message: 'Server Error' })
+    expect((await read(githubChecks, { commit: GOOD })).summary).toContain('All 1 checks')
+    Object.assign(ci.mishap, { times: 1, status: 403, message: 'Resource not accessible by personal access token' })
+    await expect(read(githubChecks, { commit: GOOD })).rejects.toThrow(
+      /answered 403: .*not accessible.*; check what that token may read: Checks, Commit statuses and Contents/,
+    )
+  })
+
+  it('does not call a commit green when GitHub lists fewer checks than it counts', async () => {
+    ci.push(GOOD, 'Fix')
+    ci.hidden.runs = 3
+    await expect(read(githubChecks, { commit: GOOD })).rejects.toThrow('GitHub lists 1 of the 4 checks')
+  })
+
+  it.each([
+    [
+      'a conclusion that nobody knows',
+      { status: 'completed', conclusion: 'passed_by_ai' },
+      'tests ended with unknown: passed_by_ai',
+    ],
+    ['no conclusion', { status: 'completed', conclusion: null }, 'tests ended with no conclusion'],
+    ['stale', { status: 'completed', conclusion: 'stale' }, 'tests ended with stale'],
+    ['action_required', { status: 'completed', conclusion: 'action_required' }, 'tests ended with action_required'],
+    ['neutral', { status: 'completed', conclusion: 'neutral' }, 'tests has not passed'],
+    ['a state that nobody knows', { status: 'dreaming', conclusion: null }, 'tests has not ended'],
+  ])('does not call a commit green whose required check has %s', async (_, run, why) => {
+    ci.push(GOOD, 'Fix', [{ name: 'tests', ...run }])
+    expect((await read(githubChecks, { commit: GOOD })).summary).toContain(`are not green: ${why}`)
+  })
+
+  it('takes no answer about another commit, and no status that nobody knows for a good one', async () => {
+    ci.push(GOOD, 'Fix', [{ ...ci.passed('tests'), head_sha: BAD }])
+    await expect(read(githubChecks, { commit: GOOD })).rejects.toThrow(
+      `GitHub was asked for ${GOOD} and told of ${BAD}`,
+    )
+    ci.push(BAD, 'Next').statuses.push({ context: 'deploy', state: 'maybe' })
+    expect((await read(githubChecks, { commit: BAD })).summary).toContain('deploy ended with unknown: maybe')
+  })
+
+  it('shows the other commits when one cannot be asked about', async () => {
+    ci.push(GOOD, 'Fix rounding')
+    ci.push(BAD, 'Add a coupon', [{ ...ci.passed('tests'), head_sha: GOOD }])
+    const { summary, blocks } = await read(githubCommits, {})
+    expect(summary).toContain(`with green checks is ${GOOD}`)
+    expect(blocks).toMatchObject([
+      { text: expect.stringContaining('Some could not be asked about. GitHub was asked for') },
+      {
+        rows: [
+          [BAD, expect.any(String), 'Add a coupon', 'cannot be told'],
+          [GOOD, expect.any(String), 'Fix rounding', 'green'],
+        ],
+      },
+    ])
+  })
+
   it('says what it does not know', async () => {
     await expect(read(githubChecks, { commit: BAD })).rejects.toThrow('There is no commit')
     await expect(read(githubChecks, { commit: BAD, repository: 'shop/other' })).rejects.toThrow('does not list')

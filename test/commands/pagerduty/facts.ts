@@ -1,0 +1,41 @@
+import { defineFacts } from '../../harness/facts.ts'
+
+const read = '2026-11-28'
+
+export const facts = defineFacts({
+  of: 'PagerDuty’s REST API v2',
+  enforcedBy: ['test/commands/pagerduty/server.ts'],
+  facts: [
+    {
+      says: 'Above the limit (960 requests a minute and key) it answers 429; ratelimit-reset says how many seconds to wait.',
+      source: 'https://support.pagerduty.com/main/docs/rest-api-rate-limits',
+      read,
+    },
+    {
+      says: 'A change carries From: the email address of a valid user of the account.',
+      source: 'PagerDuty’s OpenAPI, header From of PUT /incidents/{id}, as public clients of it quote it',
+      read,
+    },
+    {
+      says: 'A key that is read-only gets 403 for anything but GET.',
+      source: 'https://clojars.org/pager-duty-api (the text of PagerDuty’s OpenAPI)',
+      read,
+    },
+    {
+      says: 'The version is asked for by Accept: application/vnd.pagerduty+json;version=2, the token sent as Token token=….',
+      source:
+        'https://developer.pagerduty.com/docs/rest-api-v2/versioning, as field notes of practitioners confirm (PUT shape right)',
+      read,
+    },
+  ],
+  unchecked: [
+    {
+      says: 'The codes and words of 400: 1008 Requester User Not Found, 2001 Invalid Input Provided, Incident Already Resolved.',
+      why: 'PagerDuty’s page of errors is not among the sources at hand; nothing of ours depends on the words',
+    },
+    {
+      says: 'priority, assignments and last_status_change_at can be null.',
+      why: 'no account was at hand; null is taken anyway',
+    },
+  ],
+})
