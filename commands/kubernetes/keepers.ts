@@ -146,7 +146,9 @@ const ofHelm = (helm: string | null) =>
 export function beforeScale(keepers: Keepers, where: string, to: number): string[] {
   const { hpa, keda, owner, helm, untold } = keepers
   const said = [...untold]
-  if (!keda && hpa && to > 0) {
+  // At 0 it rests, unless it may go down to 0 itself.
+  const rests = hpa !== null && to === 0 && hpa.spec.minReplicas > 0
+  if (!keda && hpa && !rests) {
     const { minReplicas: min, maxReplicas: max } = hpa.spec
     if (to < min || to > max)
       throw new Refused(
@@ -156,7 +158,7 @@ export function beforeScale(keepers: Keepers, where: string, to: number): string
       `The autoscaler ${hpa.metadata.name} goes on: it sets another number between ${min} and ${max} when its metric says so.`,
     )
   }
-  if (!keda && hpa && to === 0)
+  if (!keda && hpa && rests)
     said.push(`The autoscaler ${hpa.metadata.name} rests while there are 0 pods, and goes on at the next number above.`)
   if (!keda && owner && owner.setsReplicas !== false) {
     const who = `${owner.tool} (${owner.what})`

@@ -103,7 +103,10 @@ export const scale = defineChange({
         fingerprint,
         from,
         to,
-        within: hpa && !keda && to > 0 ? ([hpa.spec.minReplicas, hpa.spec.maxReplicas] as const) : null,
+        within:
+          hpa && !keda && (to > 0 || hpa.spec.minReplicas === 0)
+            ? ([hpa.spec.minReplicas, hpa.spec.maxReplicas] as const)
+            : null,
         keda,
       } satisfies Data,
     }

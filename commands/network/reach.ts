@@ -19,18 +19,29 @@ export type Found = Readonly<{
   until: Date | null
 }>
 
+const NO_WAY = /^(ENETUNREACH|EADDRNOTAVAIL|EHOSTUNREACH)$/
+
 type Limits = Pick<NetworkSettings, 'timeoutMs' | 'ca'>
 
 /** Looks the name up, connects to each of its addresses, and shakes hands over TLS with the first that answers. */
-export async function reach(endpoint: Endpoint, limits: Limits, signal: AbortSignal): Promise<Found> {
+export async function reach(
+  endpoint: Endpoint,
+  limits: Limits,
+  signal: AbortSignal,
+  find: (host: string) => Promise<{ address: string }[]> = (host) => lookup(host, { all: true }),
+): Promise<Found> {
   const nothing = { ok: false, fault: '', dns: '', tcp: '', tls: '', until: null }
-  const named = await resolve(endpoint.host, limits, signal)
-  if (typeof named === 'string') return { ...nothing, fault: 'DNS', dns: named }
-  const dns = named.join(', ')
+  const found = await resolve(find(endpoint.host), limits, signal)
+  if (typeof found === 'string') return { ...nothing, fault: 'DNS', dns: found }
+  const named = found.slice(0, ADDRESSES)
+  const dns = `${named.join(', ')}${found.length > ADDRESSES ? `, and ${found.length - ADDRESSES} more that were not tried` : ''}`
   const tried = await Promise.all(named.map((address) => knock(address, endpoint.port, limits, signal)))
   const open = named.filter((_, i) => tried[i] === null)
-  const closed = named.flatMap((address, i) => (tried[i] === null ? [] : [`${address} ${tried[i]}`]))
-  const tcp = closed.length === 0 ? 'open' : `${open.length} of ${named.length} open; ${closed.join(', ')}`
+  // A worker without IPv6 has no way to such an address, and neither has it need of one: clients take the other kind.
+  const isNoWay = (i: number) => isIP(named[i]!) === 6 && NO_WAY.test(tried[i] ?? '') && open.length > 0
+  const closed = named.flatMap((address, i) => (tried[i] === null || isNoWay(i) ? [] : [`${address} ${tried[i]}`]))
+  const tcp =
+    closed.length === 0 ? 'open' : `${open.length} of ${open.length + closed.length} open; ${closed.join(', ')}`
   if (open.length === 0) return { ...nothing, fault: 'TCP', dns, tcp }
   // Whoever gets the closed address waits, though the endpoint answers others.
   const fault = closed.length > 0 ? 'TCP' : ''
@@ -39,14 +50,15 @@ export async function reach(endpoint: Endpoint, limits: Limits, signal: AbortSig
   return { ok: !fault && hand.ok, fault: fault || (hand.ok ? '' : 'TLS'), dns, tcp, tls: hand.says, until: hand.until }
 }
 
-async function resolve(host: string, { timeoutMs }: Limits, signal: AbortSignal): Promise<string[] | string> {
+async function resolve(
+  finding: Promise<{ address: string }[]>,
+  { timeoutMs }: Limits,
+  signal: AbortSignal,
+): Promise<string[] | string> {
   const over = new AbortController()
   const either = AbortSignal.any([signal, over.signal])
   const late = pause(timeoutMs, `no answer within ${timeoutMs} ms`, { signal: either })
-  const asked = lookup(host, { all: true }).then(
-    (found) => [...new Set(found.map((f) => f.address))].sort().slice(0, ADDRESSES),
-    codeOf,
-  )
+  const asked = finding.then((found) => [...new Set(found.map((f) => f.address))].sort(), codeOf)
   try {
     return await Promise.race([asked, late])
   } finally {

@@ -40,20 +40,14 @@ export type Ended = Readonly<{
 export async function execute(it: Execution): Promise<Ended> {
   it.signal.throwIfAborted()
   const tag = randomUUID()
-  const child = spawn(it.path, it.args, {
-    cwd: it.cwd,
-    env: { ...it.env, [TAG]: tag },
-    detached: true,
-    shell: false,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = begin(it, tag)
   const output = createOutput(it.maxOutputBytes, it.secrets)
   child.stdout.on('data', output.add)
   child.stderr.on('data', output.add)
   const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
   const exited = new Promise<{ code: number | null; killedBy: string | null }>((resolve, reject) => {
     child.once('exit', (code, killedBy) => resolve({ code, killedBy }))
-    child.once('error', (cause) => reject(new Error(`${it.path} could not be started`, { cause })))
+    child.once('error', (cause) => reject(notStarted(it.path, cause)))
   })
   const reach = child.pid === undefined ? null : createReach(child.pid, tag)
 
@@ -87,4 +81,32 @@ export async function execute(it: Execution): Promise<Ended> {
     child.stdout.destroy()
     child.stderr.destroy()
   }
+}
+
+const WHYS: Readonly<Record<string, string>> = {
+  ENOENT: ': it, its folder or the program that its first line names is not there',
+  EACCES: ': the worker may not execute it',
+  ENOEXEC: ': it is no program of this machine',
+  E2BIG: ': its arguments and environment are too long',
+}
+function begin(it: Execution, tag: string) {
+  try {
+    return spawn(it.path, it.args, {
+      cwd: it.cwd,
+      env: { ...it.env, [TAG]: tag },
+      detached: true,
+      shell: false,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+  } catch (cause) {
+    throw notStarted(it.path, cause as Error)
+  }
+}
+
+const notStarted = (path: string, cause: Error) => new Error(`${path} could not be started${whyOf(cause)}`, { cause })
+
+/** Why a program does not start: https://man7.org/linux/man-pages/man2/execve.2.html. */
+const whyOf = (cause: Error): string => {
+  const { code = '' } = cause as NodeJS.ErrnoException
+  return WHYS[code] ?? (code && ` (${code})`)
 }

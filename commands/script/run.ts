@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
-import { access, realpath, stat } from 'node:fs/promises'
+import { access, open as open_, realpath, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
@@ -41,9 +41,22 @@ export async function examine(path: string): Promise<string> {
   await access(real, constants.X_OK).catch(() => {
     throw new Refused(`${path} is not executable for the worker.`)
   })
+  await refuseBareText(real, path)
   const hash = createHash('sha256')
   await pipeline(createReadStream(real), hash)
   return hash.digest('hex')
+}
+
+/** execvp(3) hands text without a `#!` line to /bin/sh, and no shell is to run but one that is named. */
+async function refuseBareText(real: string, path: string): Promise<void> {
+  const file = await open_(real)
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(2), 0, 2, 0).finally(() => file.close())
+  const first = buffer[0] ?? 0
+  const isText = first === 9 || first === 10 || first === 13 || (first >= 32 && first < 127)
+  if (bytesRead === 0 || (isText && buffer.toString('latin1') !== '#!'))
+    throw new Refused(
+      `${path} is no program, and no script that says who runs it: give it a first line such as #!/bin/sh.`,
+    )
 }
 
 /** Runs the script or its check with these values. */

@@ -33,22 +33,20 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'Conclusions are success, failure, neutral, cancelled, skipped, timed_out, action_required, stale and startup_failure, or null.',
-      source: 'https://docs.github.com/rest/checks/runs',
-      read,
-    },
-    {
       says: 'A run names its commit in head_sha; a commit that is not there is 404 or 422.',
       source: 'tried on npm emulate 0.12.2, service github (404); GitHub’s own text for 422 “No commit found for SHA”',
       read,
     },
-    {
-      says: 'A request without a user agent is refused with 403.',
-      source: 'https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api#user-agent',
-      read,
-    },
   ],
   unchecked: [
+    {
+      says: 'A request without a user agent is refused with 403.',
+      why: 'known from practice; the page was not at hand',
+    },
+    {
+      says: 'Which conclusions there are: success, failure, neutral, cancelled, skipped, timed_out, action_required, stale, startup_failure, or null.',
+      why: 'known from practice; any other one is taken for no success',
+    },
     {
       says: 'The combined status of a commit in pages, with sha and total_count.',
       why: 'emulate has no combined status; GitHub itself is not asked by tests',

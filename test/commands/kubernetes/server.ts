@@ -147,7 +147,11 @@ export async function startKubernetes() {
       const limit = Number(query.get('limit') ?? 0) || items.length
       const left = Math.max(0, items.length - from - limit)
       const next = left > 0 ? Buffer.from(`rv:${from + limit}`).toString('base64url') : undefined
-      const metadata = { resourceVersion: '7', ...(next && { continue: next, remainingItemCount: left }) }
+      const metadata = {
+        resourceVersion: '7',
+        ...(next && { continue: next }),
+        ...(next && !query.get('labelSelector') && { remainingItemCount: left }),
+      }
       send(reply, 200, { kind: 'List', apiVersion: 'v1', metadata, items: items.slice(from, from + limit) })
       return behave.looked?.(kind)
     }

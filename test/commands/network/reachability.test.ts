@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { NetworkSettings } from '../../../commands/network/connection.ts'
+import { reach } from '../../../commands/network/reach.ts'
 import { reachability } from '../../../commands/network/reachability.ts'
 import { type Evidence, type ReadCommand, Refused } from '../../../src/domain/command.ts'
 import { createWorld } from '../context.ts'
@@ -82,6 +83,13 @@ describe('network.reachability', () => {
       'All 1 endpoints of office answer; certificates that have ended or end within 21 days: api.',
     )
     expect(rowsOf(evidence)[0]?.at(-1)).toBe('⚠ 2126-01-01 00:00 UTC')
+  })
+
+  it('says that a name has more addresses than were tried', async () => {
+    const addresses = Array.from({ length: 8 }, (_, i) => ({ address: `127.0.0.${i + 1}` }))
+    const endpoint = { host: 'many.example', port: there.plain, tls: false }
+    const { dns } = await reach(endpoint, { timeoutMs: 500 }, new AbortController().signal, async () => addresses)
+    expect(dns).toBe('127.0.0.1, 127.0.0.2, 127.0.0.3, 127.0.0.4, 127.0.0.5, 127.0.0.6, and 2 more that were not tried')
   })
 
   it('gives up on a handshake that is never answered', async () => {

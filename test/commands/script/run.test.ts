@@ -60,6 +60,32 @@ afterEach(async () => {
 })
 
 describe('script.run', () => {
+  it.each([
+    [
+      'no program',
+      'just text',
+      /^\S+ is no program, and no script that says who runs it: give it a first line such as #!\/bin\/sh\.$/,
+    ],
+    ['empty', '', /is no program/],
+  ])('refuses a file that is %s, which the system would hand to a shell', async (_, text, says) => {
+    const path = join(folder, 'odd')
+    await writeFile(path, text)
+    await chmod(path, 0o755)
+    allow({ odd: { path } })
+    await expect(plan('odd', [])).rejects.toThrow(says)
+  })
+
+  it('says in a sentence that the program of its first line is not there', async () => {
+    const path = join(folder, 'odd')
+    await writeFile(path, '#!/no/such/program\n')
+    await chmod(path, 0o755)
+    allow({ odd: { path } })
+    const made = await plan('odd', [])
+    await expect(scriptRun.run(made, world.run(made).ctx)).rejects.toThrow(
+      'could not be started: it, its folder or the program that its first line names is not there',
+    )
+  })
+
   it('gives the script exactly the arguments, folder and environment that were shown, whatever they hold', async () => {
     const path = await executable(
       'show',
