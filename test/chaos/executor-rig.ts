@@ -84,6 +84,8 @@ export async function openRig(
   return {
     elsewhere,
     host: new URL(near.url).host,
+    /** The databases, to play what they do besides. */
+    sql,
     /** Whether the call under way has sent what changes something. */
     hasChanged: () =>
       [...web.asked, ...sql.asked].some(({ shape }) => lines[call.id]![2].test(namelessOf(lines[call.id]![0], shape))),

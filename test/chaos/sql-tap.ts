@@ -2,9 +2,32 @@ import type { Row } from './peers/sql.ts'
 import { unquoted } from './shapes.ts'
 import { type Asked, startTcp } from './taps.ts'
 
+/**
+ * What databases do besides: `starting` and `full` refuse a session, `lost` cuts it after a statement was taken, `nulls` gives a
+ * third of all values as null. SQLSTATEs: https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+export type SqlMischief = 'starting' | 'full' | 'lost' | 'nulls'
+const REFUSALS: Partial<Record<SqlMischief, readonly [state: string, text: string]>> = {
+  starting: ['57P03', 'the database system is starting up'],
+  full: ['53300', 'sorry, too many clients already'],
+}
+
 /** A database that takes every statement, and writes the text of each down; the values are bound beside it. */
 export async function startSqlTap(rowsOf: (text: string, values: readonly string[]) => readonly Row[]) {
   const asked: Asked[] = []
+  let playing: { kind: SqlMischief; left: number; shift: number; on: () => boolean } | null = null
+  const plays = (...kinds: SqlMischief[]): boolean => {
+    if (!playing || !kinds.includes(playing.kind) || playing.left < 1 || !playing.on()) return false
+    playing.left -= 1
+    return true
+  }
+  const given = (rows: readonly Row[]): readonly Row[] => {
+    if (playing?.kind !== 'nulls') return rows
+    const { shift } = playing
+    const holed = (row: Row, from: number) =>
+      Object.entries(row).map(([name, value], i) => [name, (from + i + shift) % 3 === 0 ? null : value])
+    return rows.map((row, at) => Object.fromEntries(holed(row, at)) as Row)
+  }
   const ready = message('Z', Buffer.from('I'))
   const { port, stop } = await startTcp((socket) => {
     let text = ''
@@ -19,7 +42,7 @@ export async function startSqlTap(rowsOf: (text: string, values: readonly string
       switch (type) {
         case 'Q':
           take(body.subarray(0, -1).toString('utf8'))
-          rows = rowsOf(text, [])
+          rows = given(rowsOf(text, []))
           return Buffer.concat([described(rows), result(rows), ready])
         case 'P': {
           const at = body.indexOf(0) + 1
@@ -27,7 +50,7 @@ export async function startSqlTap(rowsOf: (text: string, values: readonly string
           return message('1')
         }
         case 'B':
-          rows = rowsOf(text, bound(body))
+          rows = given(rowsOf(text, bound(body)))
           return message('2')
         case 'D':
           return described(rows)
@@ -48,16 +71,29 @@ export async function startSqlTap(rowsOf: (text: string, values: readonly string
         if (waiting.length < at + 4 || waiting.length < at + waiting.readInt32BE(at)) return
         const length = at + waiting.readInt32BE(at)
         const body = waiting.subarray(at + 4, length)
+        const refusal = !started && plays('starting', 'full') ? REFUSALS[playing!.kind] : undefined
+        if (refusal) return void socket.end(message('E', Buffer.from(`SFATAL\0C${refusal[0]}\0M${refusal[1]}\0\0`)))
+        const isLost = started && 'QE'.includes(String.fromCharCode(waiting[0]!)) && plays('lost')
         const reply = started
           ? answer(String.fromCharCode(waiting[0]!), body)
           : Buffer.concat([message('R', Buffer.alloc(4)), ready])
         waiting = waiting.subarray(length)
         started = true
+        if (isLost) return void socket.destroy()
         if (reply) socket.write(reply)
       }
     })
   })
-  return { asked, port, stop }
+  return {
+    asked,
+    port,
+    stop,
+    /** From now on, twice (`nulls`: always); `on` says whether it is time yet, `shift` (0 to 2) which third is null. */
+    play(kind: SqlMischief | null, more: Readonly<{ shift?: number; on?: () => boolean }> = {}): void {
+      const left = kind === 'nulls' ? Number.POSITIVE_INFINITY : 2
+      playing = kind && { kind, left, shift: more.shift ?? 0, on: more.on ?? (() => true) }
+    },
+  }
 }
 
 /** https://www.postgresql.org/docs/current/protocol-message-formats.html */

@@ -3,6 +3,7 @@ import { commands } from '../../commands/index.ts'
 import { sentenceOf } from '../../src/pipeline/told.ts'
 import { openRig, type Rig } from '../chaos/executor-rig.ts'
 import { EXECUTORS } from '../chaos/executors.ts'
+import type { SqlMischief } from '../chaos/sql-tap.ts'
 import { type Mischief, startMischief } from '../harness/mischief.ts'
 import { READERS } from './reads.ts'
 import { replyOf, rowsOf } from './replies.ts'
@@ -137,3 +138,31 @@ describe.each(CHANGES)('%s', (id) => {
     await under(id, 'unknown')
   })
 })
+
+describe.each(Object.keys(LINES).filter((id) => ['postgres', 'redshift'].includes(LINES[id]![0])))(
+  '%s, over its database',
+  (id) => {
+    const isLook = id in READERS
+    const played = async (kind: SqlMischief, more: Parameters<Rig['sql']['play']>[1] = {}) => {
+      const usual = await baseline(id)
+      rig.sql.play(kind, more)
+      const one = await rig.call(id, LINES[id]![1])
+      rig.sql.play(null)
+      expect([id, kind, textOf(one)]).toEqual([id, kind, expect.not.stringMatching(RAW)])
+      return { usual, one }
+    }
+    it.each(['starting', 'full', 'lost'] as const)(
+      'does the same or says why not, when twice it is %s',
+      async (kind) => {
+        const { usual, one } = await played(kind)
+        if (!one.fault) expect(textOf(one)).toBe(textOf(usual))
+        if (!isLook && !TOKENED.includes(id)) expect(changesOf(id, one)).toBeLessThanOrEqual(changesOf(id, usual))
+      },
+    )
+    it.each([0, 1, 2])('takes null for no all-clear and no leave (%i)', async (shift) => {
+      const { usual, one } = await played('nulls', { shift })
+      if (isLook && !one.fault && !CLEAR.test(usual.evidence!.summary)) expect(one.evidence!.summary).not.toMatch(CLEAR)
+      if (!isLook) expect(changesOf(id, one)).toBeLessThanOrEqual(changesOf(id, usual))
+    })
+  },
+)
