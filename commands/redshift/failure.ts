@@ -28,8 +28,8 @@ const MOST_ERRORS = 1_000
 
 type Latest = Readonly<{ one: Loaded; since: Loaded | null }>
 
-/** Whether a load has anything to be looked at: it failed, or passed over errors. */
-const hasErrors = (one: Loaded): boolean => one.status === 'aborted' || !/^0*$/.test(one.errors)
+/** Whether a load has anything to be looked at: it failed, passed over errors, or is in a state that nobody knows. */
+const hasErrors = (one: Loaded): boolean => !['running', 'completed'].includes(one.status) || !/^0*$/.test(one.errors)
 
 /** The latest load that failed or passed over errors, and what was loaded of the same files since; null if there is none. */
 export async function latestFailed(sql: Sql, load: Load): Promise<Latest | null> {
