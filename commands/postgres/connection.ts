@@ -1,9 +1,12 @@
 import { z } from 'zod'
-import { defineConnection } from '../../src/domain/command.ts'
+import { defineConnection, Refused } from '../../src/domain/command.ts'
 import { openSql, reachSettings, type Sql, tlsFault } from './session.ts'
 
 /** How long, in milliseconds, one statement waits for a signalled session to end. Below every statement timeout. */
 export const SIGNAL_WAIT_MS = 5_000
+
+/** The first version with pg_monitor: https://www.postgresql.org/docs/release/10.0/ */
+const OLDEST = 10
 
 export const PostgresSettings = z
   .strictObject({
@@ -27,8 +30,8 @@ export type PostgresSettings = z.infer<typeof PostgresSettings>
 export const postgres = defineConnection<PostgresSettings, Sql>({
   kind: 'postgres',
   settings: PostgresSettings,
-  open(settings, secret) {
-    return openSql(settings, {
+  async open(settings, secret) {
+    const sql = await openSql(settings, {
       kind: 'postgres',
       password: secret(settings.passwordFrom),
       startup: {
@@ -36,6 +39,11 @@ export const postgres = defineConnection<PostgresSettings, Sql>({
         idle_in_transaction_session_timeout: settings.statementTimeoutMs,
       },
     })
+    if (sql.version() === 0 || sql.version() >= OLDEST) return sql
+    await sql.close()
+    throw new Refused(
+      `postgres: ${settings.host} is version ${sql.version()}; only servers from ${OLDEST} on are supported.${sql.version() < 9 ? ' If it is Redshift, its connection is of the kind redshift.' : ''}`,
+    )
   },
   close: (client) => client.close(),
 })

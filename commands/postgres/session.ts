@@ -63,6 +63,8 @@ export type Sql = Readonly<{
   alone<T>(work: (client: pg.Client) => Promise<T>): Promise<T | null>
   /** As the server says it at the log-in, as in 15.4; 0 where it does not. */
   version(): number
+  /** The database that it is in. */
+  database: string
   close(): Promise<void>
 }>
 
@@ -159,6 +161,7 @@ export async function openSql(reach: Reach, options: Options): Promise<Sql> {
       return pooled ? null : work(client)
     },
     version: () => session.version,
+    database: reach.database,
     close: () => session.client.end(),
   }
 

@@ -52,11 +52,11 @@ export async function readLoads(
   const from = day ?? '1970-01-01'
   const to = day ? new Date(Date.parse(day) + DAY).toISOString().slice(0, 10) : '9999-12-31'
   const { rows } = await sql.query<Row>(
-    `${HISTORY} where rtrim(table_name) = $1 and rtrim(database_name) = current_database()
-       and start_time >= cast($2 as timestamp) and start_time < cast($3 as timestamp)
-       ${source === undefined ? '' : 'and (strpos(rtrim(data_source), cast($4 as varchar)) = 1 or strpos(cast($4 as varchar), rtrim(data_source)) = 1)'}
+    `${HISTORY} where rtrim(table_name) = $1 and rtrim(database_name) = $4 and start_time >= cast($2 as timestamp) and start_time < cast($3 as timestamp)
+       ${source === undefined ? '' : 'and (strpos(rtrim(data_source), cast($5 as varchar)) = 1 or strpos(cast($5 as varchar), rtrim(data_source)) = 1)'}
      order by start_time desc, query_id desc limit ${MOST + 1}`,
-    [partsOf(table).name, from, to, ...(source === undefined ? [] : [source])],
+    // Functions of the leader node, such as current_database(), are not called over SYS views.
+    [partsOf(table).name, from, to, sql.database, ...(source === undefined ? [] : [source])],
   )
   const loads = await withFate(sql, rows.slice(0, MOST))
   return rows.length > MOST ? Object.assign(loads, { cut: true }) : loads

@@ -26,8 +26,8 @@ export async function readLimits(sql: Sql, table: string): Promise<Limits> {
   const columns = await unlessHidden(() =>
     sql.query<{ name: string; encoding: string | null; given: string | null; sortkey: number | null }>(
       `select rtrim(column_name) as name, rtrim(encoding) as encoding, rtrim(column_default) as given, sortkey
-       from svv_redshift_columns where database_name = current_database() and schema_name = $1 and table_name = $2`,
-      [schema, name],
+       from svv_redshift_columns where database_name = $3 and schema_name = $1 and table_name = $2`,
+      [schema, name, sql.database],
     ),
   )
   for (const row of columns?.rows ?? []) {

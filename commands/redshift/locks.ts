@@ -79,7 +79,7 @@ const STV = {
 }
 /** The states of a query that is not over: SYS_QUERY_HISTORY in the developer guide. */
 const SYS = {
-  sessions: `select session_id as pid, cast(start_time as varchar) as began, rtrim(user_id) as "user",
+  sessions: `select session_id as pid, cast(start_time as varchar) as began, rtrim(cast(user_id as varchar)) as "user",
      rtrim(database_name) as database from sys_session_history where rtrim(status) = 'active' order by session_id`,
   running: `select session_id as pid, cast(start_time as varchar) as started, rtrim(query_text) as query
      from sys_query_history where rtrim(status) in ('planning', 'queued', 'running', 'returning') order by start_time`,
@@ -115,8 +115,7 @@ export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
   const { view, sessions, running } = await readSessions(sql)
   const found = await unlessHidden(() =>
     sql.query<Transaction>(
-      `select distinct pid, cast(xid as varchar) as xid, cast(txn_start as varchar) as started, rtrim(lock_mode) as mode,
-         cast(relation as varchar) as relation, granted from svv_transactions order by pid, started, xid`,
+      `select distinct pid, xid, cast(txn_start as varchar) as started, rtrim(lock_mode) as mode, relation, granted from svv_transactions order by pid, started, xid`,
     ),
   )
   if (!found)
@@ -124,7 +123,10 @@ export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
       'This Redshift does not show its locks (svv_transactions): a cluster in two zones has SYS views alone. Its sessions are in the query editor.',
     )
   const transactions = found.rows
-  const locks = transactions.filter((one) => one.relation !== null)
+  // Numbers come as text or not, by their type, which the guide does not say for sure.
+  const locks = transactions
+    .filter((one) => one.relation !== null)
+    .map((one) => ({ ...one, relation: String(one.relation) }))
   const waits = edges(locks)
   const granted = locks.filter((lock) => lock.granted)
   const held = granted.slice(0, MOST_HELD)
@@ -196,7 +198,7 @@ export type Identity = Readonly<{ pid: number; began: string; user: string; xid:
  */
 export async function terminate(sql: Sql, it: Identity): Promise<'signalled' | 'left_alone'> {
   const { rows: transactions } = await sql.query<{ xid: string }>(
-    'select distinct cast(xid as varchar) as xid from svv_transactions where pid = $1',
+    'select distinct xid from svv_transactions where pid = $1',
     [it.pid],
   )
   const same = it.xid === '' ? transactions.length === 0 : transactions.some((t) => String(t.xid) === it.xid)

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals'
@@ -259,4 +261,39 @@ describeWith(['initdb', 'pgbouncer'], 'a Postgres behind pgbouncer, which pools 
       'The server speaks no TLS',
     )
   })
+})
+
+it('a server that is too old, or that is Redshift, is refused with what it is', async () => {
+  const message = (type: string, body: string | Uint8Array) => {
+    const bytes = Buffer.from(body)
+    const head = Buffer.alloc(5)
+    head.write(type)
+    head.writeInt32BE(bytes.length + 4, 1)
+    return Buffer.concat([head, bytes])
+  }
+  const old = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      const said = message('S', 'server_version\u00008.0.2\u0000')
+      socket.write(Buffer.concat([message('R', Buffer.alloc(4)), said, message('Z', 'I')]))
+    })
+  }).listen(0, '127.0.0.1')
+  await once(old, 'listening')
+  const settings = {
+    host: '127.0.0.1',
+    port: (old.address() as AddressInfo).port,
+    database: 'd',
+    user: 'u',
+    tls: 'off',
+  }
+  const world = createWorld({
+    connections: { db: { kind: 'postgres', settings: { ...settings, passwordFrom: 'P' } } },
+    secrets: { P: 'p' },
+  })
+  await expect(read(blockingSessions, world)).rejects.toMatchObject({
+    name: 'Refused',
+    message: expect.stringMatching(/is version 8; .*from 10 on .*of the kind redshift/),
+  })
+  await world.close()
+  old.close()
 })
