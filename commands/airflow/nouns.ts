@@ -77,6 +77,7 @@ export const DagRun = z
     logical_date: text,
     data_interval_start: text,
     data_interval_end: text,
+    partition_key: text,
     start_date: text,
     end_date: text,
     conf: z.record(z.string(), z.unknown()).nullish(),
@@ -90,6 +91,8 @@ export const DagRun = z
     logicalDate: r.logical_date,
     intervalStart: r.data_interval_start,
     intervalEnd: r.data_interval_end,
+    /** Of Airflow from 3.2 on: what a run without a date processes. */
+    partition: r.partition_key,
     start: r.start_date,
     end: r.end_date,
     /** Its numbers as they came: `ExactNumber` where a double would write them otherwise. */

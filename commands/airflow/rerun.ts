@@ -33,6 +33,10 @@ export async function chooseWay(
   const key = Object.hasOwn(settings.dateFromConf, dag.dag) ? settings.dateFromConf[dag.dag]! : undefined
   if (key !== undefined) return fromConf(dag, key, conf)
   if (!from) return undated(settings, dag)
+  if (from.partition !== '')
+    throw new Refused(
+      `${from.run} processes the partition ${from.partition}, which a new run does not take over. Clear the failed run instead (airflow.clear-tasks).`,
+    )
   if (from.logicalDate === '') {
     if (settings.api === 1) return undated(settings, dag)
     return {

@@ -160,6 +160,11 @@ describe.each([1, 2] as const)('a run that repeats another, API v%i', (api) => {
     return
   }
 
+  it('refuses to repeat a run of a partition, which a new one would not take over', async () => {
+    Object.assign(jobs.server.state.runs[0]!, { date: undefined, partition: 'eu-2026-03-01' })
+    expect(await refusal({})).toMatch(/^Refused: heavy processes the partition eu-2026-03-01, which a new run does not/)
+  })
+
   it('says that a run processes no date, as the failed one did', async () => {
     jobs.server.state.runs[0]!.date = undefined
     expect((await plan()).warnings).toEqual([

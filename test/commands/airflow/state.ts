@@ -29,6 +29,7 @@ export type Run = {
   end?: string
   conf?: object
   interval?: readonly [string, string]
+  partition?: string
 }
 export type Task = {
   dag: string
@@ -274,7 +275,12 @@ export function wire(state: State) {
       start_date: date(r.start),
       end_date: date(r.end),
       conf: r.conf ?? {},
-      ...(v2 && { run_after: '2026-03-14T00:00:00Z', dag_versions: [], dag_display_name: r.dag }),
+      ...(v2 && {
+        run_after: '2026-03-14T00:00:00Z',
+        dag_versions: [],
+        dag_display_name: r.dag,
+        partition_key: r.partition ?? null,
+      }),
     }),
     pool: (name: string, pool: { slots: number; running: number; queued: number; scheduled: number }) => ({
       name,
