@@ -45,12 +45,12 @@ export const findBadRecord = defineRead({
             ? `The group is past it, at ${own.committed}`
             : `The group stands ${own.committed === offset ? 'at it' : `at ${own.committed}`}`
       return {
-        summary: `${topic}/${partition}/${offset}, which the consumer's log names, ${verdictOf(format, record)}. ${stands}.${lostOf(all)}`,
+        summary: `${lostOf(all)}${topic}/${partition}/${offset}, which the consumer's log names, ${verdictOf(format, record)}. ${stands}.`,
         blocks: [tableOf([[record, verdictOf(format, record)]]), previewOf(record), ...said(all, unasked)],
       }
     }
     if (format === 'avro' || format === 'protobuf' || format === 'bytes')
-      return { summary: `${notJudged(topic, format)}${lostOf(all)}`, blocks: said(all, unasked) }
+      return { summary: `${lostOf(all)}${notJudged(topic, format)}`, blocks: said(all, unasked) }
     const found = await findBad(client, settings, topic, all, most, ctx)
     const bad: Rec[] = []
     const doubts: { record: Rec; doubt: Doubt }[] = []
@@ -99,7 +99,7 @@ export const findBadRecord = defineRead({
       : doubts.length > 0
         ? `${doubts[0]!.doubt.what} No record of it is called bad.`
         : `No record that waits for ${group} in ${topic} is bad${isPartly ? ', as far as they were read' : ''}.`
-    return { summary: `${summary}${lostOf(all)}`, blocks }
+    return { summary: `${lostOf(all)}${summary}`, blocks }
   },
 })
 

@@ -16,12 +16,12 @@ export function said(
   return lines.length > 0 ? [{ type: 'text', text: lines.join('\n') }] : []
 }
 
-/** One sentence for the summary about positions that the group cannot go on from; empty without any. */
+/** One sentence to begin a summary with, about positions that the group cannot go on from; empty without any. */
 export function lostOf(all: readonly Position[]): string {
   const lost = all.filter((position) => position.lost !== null)
   if (lost.length === 0) return ''
   const first = lost[0]!.lost!
-  return ` Beware: ${first}${lost.length > 1 ? `; and so in ${lost.length - 1} more partitions` : ''}.`
+  return `Beware: ${first}${lost.length > 1 ? `; and so in ${lost.length - 1} more partitions` : ''}. `
 }
 
 /** Shows, partition by partition, where a group stands in a topic and how many records wait for it. */
@@ -51,7 +51,7 @@ export const lag = defineRead({
         : 'This cluster does not say whether the group has consumers.'
     const partly = unasked.length > 0 ? ` ${unasked.length} more could not be asked.` : ''
     return {
-      summary: `${total} records of ${topic} wait for ${group}, in ${behind} of ${all.length} partitions.${partly}${lostOf(all)} ${of}`,
+      summary: `${lostOf(all)}${total} records of ${topic} wait for ${group}, in ${behind} of ${all.length} partitions.${partly} ${of}`,
       blocks: [
         {
           type: 'table',
