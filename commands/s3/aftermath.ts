@@ -9,7 +9,7 @@ import {
   GetObjectTaggingCommand,
 } from '@aws-sdk/client-s3'
 import { Refused } from '../../src/domain/command.ts'
-import { codeOf, statusOf } from '../aws/refusals.ts'
+import { statusOf, textOf } from '../aws/refusals.ts'
 
 /** An object that is about to be written, and the event that this is to those who are told of new objects. */
 type Write = Readonly<{ key: string; event: 'Put' | 'Copy' | 'CompleteMultipartUpload' }>
@@ -56,13 +56,14 @@ export async function aftermath(client: S3Client, object: Rewritten, signal: Abo
 
 /** Who is told of the new objects, and so takes the same content a second time. */
 async function consumers(client: S3Client, { bucket, key, beside }: Rewritten, signal: AbortSignal): Promise<string[]> {
-  const found = await asked(
+  const { found, why } = await asked(
+    's3:GetBucketNotification',
     () => client.send(new GetBucketNotificationConfigurationCommand({ Bucket: bucket }), { abortSignal: signal }),
     signal,
   )
-  if (found === null)
+  if (why !== undefined)
     return [
-      'Who is told of new objects in this bucket cannot be looked up (s3:GetBucketNotification is missing). Whoever is takes the file a second time.',
+      `Who is told of new objects in this bucket cannot be looked up (${why}). Whoever is takes the file a second time.`,
     ]
   if (found === undefined) return []
   const writes: Write[] = [{ key, event: 'CompleteMultipartUpload' }, ...beside]
@@ -110,19 +111,19 @@ const USER = /^[0-9a-f]{64}$/
 
 /** Rights of others that stand on the object itself; a new one has none. */
 async function grants(client: S3Client, { bucket, key, at }: Rewritten, signal: AbortSignal): Promise<string[]> {
-  const acl = await asked(
+  const { found: acl, why } = await asked(
+    's3:GetObjectAcl',
     () => client.send(new GetObjectAclCommand({ Bucket: bucket, Key: key, ...version(at) }), { abortSignal: signal }),
     signal,
   )
-  if (acl === null)
-    return [
-      'Whether others have rights on the object itself cannot be looked up (s3:GetObjectAcl is missing): a new one has none.',
-    ]
+  if (why !== undefined)
+    return [`Whether others have rights on the object itself cannot be looked up (${why}): a new one has none.`]
   const owner = acl?.Owner?.ID
   const others = (acl?.Grants ?? []).filter(
-    ({ Grantee }) => Grantee?.URI !== undefined || (USER.test(Grantee?.ID ?? '') && Grantee?.ID !== owner),
+    ({ Grantee }) =>
+      Grantee?.URI !== undefined || (owner !== undefined && USER.test(Grantee?.ID ?? '') && Grantee?.ID !== owner),
   )
-  if (acl && owner !== undefined && others.length > 0)
+  if (others.length > 0)
     throw new Refused(
       `s3://${bucket}/${key} has an ACL that gives rights to others (${others.length}): a new object would lose them. Give them by the policy of the bucket, or have the producer write it again.`,
     )
@@ -131,34 +132,32 @@ async function grants(client: S3Client, { bucket, key, at }: Rewritten, signal: 
 
 /** S3 counts the tags for those only who may read them. */
 async function tags(client: S3Client, { bucket, key, at }: Rewritten, signal: AbortSignal): Promise<string[]> {
-  const found = await asked(
+  const { why } = await asked(
+    's3:GetObjectTagging',
     () =>
       client.send(new GetObjectTaggingCommand({ Bucket: bucket, Key: key, ...version(at) }), { abortSignal: signal }),
     signal,
   )
-  return found === null
-    ? ['Whether the object has tags cannot be looked up (s3:GetObjectTagging is missing): a new one has none.']
-    : []
+  return why === undefined ? [] : [`Whether the object has tags cannot be looked up (${why}): a new one has none.`]
 }
 
 const version = (at: HeadObjectCommandOutput) =>
   at.VersionId && at.VersionId !== 'null' ? { VersionId: at.VersionId } : {}
 
-/** The answer; null if it is not allowed to ask; undefined if the server does not know the question. */
-async function asked<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T | null | undefined> {
+/** What was found; or why it could not be asked; or neither, where the server does not know the question. */
+async function asked<T>(
+  right: string,
+  ask: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<Readonly<{ found?: T; why?: string }>> {
   try {
-    return await ask()
+    return { found: await ask() }
   } catch (error) {
     signal.throwIfAborted()
-    if (statusOf(error) === 403) return null
+    const status = statusOf(error) ?? 0
+    if (status === 403) return { why: `${right} is missing` }
     // Other servers than AWS have no such settings, and say so in many ways.
-    if (
-      ['NotImplemented', 'MethodNotAllowed', 'AccessControlListNotSupported', 'NoSuchKey', 'InvalidRequest'].includes(
-        codeOf(error),
-      ) ||
-      [200, 404, 405, 501].includes(statusOf(error) ?? 0)
-    )
-      return undefined
-    throw error
+    if ([200, 400, 404, 405, 501].includes(status)) return {}
+    return { why: textOf(error).replace(/\.$/, '') }
   }
 }

@@ -47,8 +47,8 @@ export async function startBucket() {
   let before: ((request: S3Request) => void) | undefined
   let lose = 0
   let isVersioned = true
-  /** Subresources by name (`notification`, `acl`, `tagging`): what they answer, or 403. */
-  const settings = new Map<string, string | 403>()
+  /** Subresources by name (`notification`, `acl`, `tagging`): what they answer, or how they refuse. */
+  const settings = new Map<string, string | 403 | 503>()
   /** Keys that are listed, and that no reading of content gets. */
   const kept = new Map<string, { status: number; code: string }>()
 
@@ -93,6 +93,7 @@ export async function startBucket() {
       if (method === 'GET' && query.has(name)) {
         const answer = settings.get(name) ?? (name === 'tagging' ? tagging(path) : '')
         if (answer === 403) throw new S3Fault(403, 'AccessDenied')
+        if (answer === 503) throw new S3Fault(503, 'ServiceUnavailable')
         return answer || `<${name === 'acl' ? 'AccessControlPolicy' : 'NotificationConfiguration'}/>`
       }
     if (method === 'GET' || method === 'HEAD') return read(request)

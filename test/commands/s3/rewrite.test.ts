@@ -136,6 +136,16 @@ describe('an object of S3 that is written again', () => {
     ])
   })
 
+  it('goes on with a warning when only that cannot be asked', async () => {
+    put()
+    bucket.settings.set('notification', 503)
+    expect((await plan()).warnings).toEqual([
+      expect.stringMatching(
+        /^Who is told of new objects .* cannot be looked up \(S3 GetBucketNotification.*broke down/,
+      ),
+    ])
+  })
+
   it('says of a replicated object what happens there', async () => {
     put()
     now().kept['x-amz-replication-status'] = 'REPLICA'
