@@ -180,10 +180,16 @@ async function diskFull(): ReturnType<Row['begin']> {
       return firing(folder)
     },
     evidence: [/The fullest disk of ingest \(production\) is that of/, /3 files, .{0,200}2 files, /, /units of ingest/],
+    async recover(desk, incident) {
+      await approveAll(desk, incident, 'succeeded')
+      // A file that the service has open is deleted as well.
+      await desk.ask(incident, 'or-restart-the-service-that-holds-deleted-files-open')
+      await approveAll(desk, incident, 'succeeded')
+    },
     async mended() {
       const left = await fleet.files(folder)
       must(left.join() === 'new.json', `left: ${left.join()}`)
-      must(fleet.starts(IDS[0]!, 'ingest.service') === 2, 'the service was not restarted')
+      must(fleet.starts(IDS[0]!, 'ingest.service') === 3, 'the service was not restarted twice')
     },
     guards: [
       {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { cleanUp } from '../../../commands/machines/clean-up.ts'
@@ -49,21 +49,42 @@ describe('disk space of machines', () => {
   it('shows the folders, the age of their files, and what is missing', async () => {
     if (machinesDiskUsage.effect !== 'read') throw new Error('no read')
     const now = { ...m.world.read(), now: () => ASKED }
+    const held = await open(join(m.fleet.root, 'held'), 'w')
+    await held.write('x'.repeat(9_000_000))
+    await rm(join(m.fleet.root, 'held'))
     const { summary, blocks } = await machinesDiskUsage.read({ connection: 'prod', group: 'ingest' }, now)
+    await held.close()
+    expect(blocks[2]).toMatchObject({
+      rows: expect.arrayContaining([
+        ['af-1', 'Archived and active journals take up 1.5G in the file system.', ''],
+        ['af-1', expect.stringContaining(`/held (deleted), open in `), '0.0 GiB'],
+      ]),
+    })
     expect(summary).toMatch(/The fullest disk of ingest \(test\) is that of .*done on af-1: \d+ %/)
     const [usage, inside] = blocks
     expect(usage).toMatchObject({
       rows: [
         [
           'af-1',
+          '/',
+          expect.stringMatching(/^\d+ % of /),
+          expect.stringMatching(/% of \d+$|no limit/),
+          '',
+          '',
+          '',
+          expect.any(String),
+        ],
+        [
+          'af-1',
           folder,
           expect.stringMatching(/^\d+ % of \d+\.\d GiB$/),
+          expect.stringMatching(/^\d+ % of \d+$|^no limit$/),
           '4 files, 0.0 GiB',
           '2 files, 0.0 GiB',
           '2026-03-09T22:07:00.000Z',
           expect.stringMatching(/^\d+\.\d of|GiB/),
         ],
-        ['af-1', expect.stringContaining('gone'), 'no folder, or reached through a link', '', '', '', ''],
+        ['af-1', expect.stringContaining('gone'), 'no folder, or reached through a link', '', '', '', '', ''],
       ],
     })
     expect(inside).toMatchObject({ rows: expect.arrayContaining([['af-1', join(folder, 'a'), expect.any(String)]]) })
