@@ -34,7 +34,7 @@ const hasErrors = (one: Loaded): boolean => !['running', 'completed'].includes(o
 /** The latest load that failed or passed over errors, and what was loaded of the same files since; null if there is none. */
 export async function latestFailed(sql: Sql, load: Load): Promise<Latest | null> {
   const history = await readLoads(sql, load.table, { source: load.from })
-  const one = history.find((other) => hasErrors(other) && other.source.startsWith(load.from))
+  const one = history.find((other) => hasErrors(other) && (other.source === '' || other.source.startsWith(load.from)))
   return one ? { one, since: sinceOf(history, one) } : null
 }
 
