@@ -97,6 +97,17 @@ it('every folder of commands is in the registry', async () => {
   for (const { name } of folders) expect([name, name === 'aws' || index.includes(`./${name}/`)]).toEqual([name, true])
 })
 
+it('every system that is reached by a connection says which rights that takes, and the README leads there', async () => {
+  const page = await read('commands/README.md')
+  const folders = tracked.flatMap((f) => /^commands\/(\w+)\/connection\.ts$/.exec(f)?.[1] ?? [])
+  for (const folder of folders) {
+    const files = tracked.filter((f) => new RegExp(`^commands/${folder}/rights\\.(md|json|sql|yaml)$`).test(f))
+    expect([folder, files]).not.toEqual([folder, []])
+    for (const file of files) expect([file, page.includes(`(${file.slice('commands/'.length)})`)]).toEqual([file, true])
+    for (const file of files.filter((f) => f.endsWith('.json'))) JSON.parse(await read(file))
+  }
+})
+
 describe('commands/README.md', () => {
   it('lists every command once, with parameters that it has', async () => {
     const rows = [...(await read('commands/README.md')).matchAll(/^\| `([^`]+)` \| .+ \| (`.+) \|$/gm)]
