@@ -4,7 +4,8 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { parse } from 'yaml'
-import { describeIfInstalled, PROGRAM } from '../commands/alertmanager/server.ts'
+import { PROGRAM } from '../commands/alertmanager/server.ts'
+import { describeWith } from '../harness/peer.ts'
 import { startWorld } from './world.ts'
 
 /** The receiver as the README says, sent to another port and with another place for the token. */
@@ -22,7 +23,7 @@ async function receivers(port: number, tokenFile: string): Promise<unknown> {
   return receivers
 }
 
-describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
+describeWith([PROGRAM], 'a real Alertmanager', () => {
   let world: Awaited<ReturnType<typeof startWorld>>
   let child: ChildProcess
   let api = ''

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { describeIfInstalled, startAlertmanager } from '../commands/alertmanager/server.ts'
+import { PROGRAM, startAlertmanager } from '../commands/alertmanager/server.ts'
 import { FROM, startPagerduty, TOKEN } from '../commands/pagerduty/server.ts'
+import { describeWith } from '../harness/peer.ts'
 import { startRedis } from '../redis/server.ts'
 import { createDesk } from './desk.ts'
 
@@ -11,7 +12,7 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-describeIfInstalled('alertmanager/alert-storm (left out where prometheus-alertmanager is not installed)', () => {
+describeWith([PROGRAM], 'alertmanager/alert-storm', () => {
   let server: Awaited<ReturnType<typeof startAlertmanager>>
   beforeAll(async () => {
     server = await startAlertmanager()

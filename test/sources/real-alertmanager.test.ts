@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import type { Alert, Batch } from '../../src/domain/alert.ts'
-import { describeIfInstalled, PROGRAM } from '../commands/alertmanager/server.ts'
+import { PROGRAM } from '../commands/alertmanager/server.ts'
+import { describeWith } from '../harness/peer.ts'
 import { startEdge } from './edge.ts'
 
-describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
+describeWith([PROGRAM], 'a real Alertmanager', () => {
   const arrivals: Alert[] = []
   const batches: Batch[] = []
   let failing = 0

@@ -1,18 +1,13 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe } from '@jest/globals'
 
 export const [USER, PASSWORD] = ['keyturn', 'canary-password']
 const BCRYPT = '$2b$04$k1ZsN4LhMQWvRxpFEDehIegcHIhpCLT/2bGc8qy2whcvj5O1cf9qC'
 export const PROGRAM = 'prometheus-alertmanager'
-const installed = spawnSync(PROGRAM, ['--version']).status === 0
-if (!installed) process.stderr.write(`${PROGRAM} is not installed: its tests are left out\n`)
-/** Alertmanager is no part of what the set-up installs: where it is missing, what needs the real one is left out and said so. */
-export const describeIfInstalled = installed ? describe : describe.skip
 
 /** A real Alertmanager on a free loopback port, which tells nobody of anything; for USER with PASSWORD alone, if it is guarded. */
 export async function startAlertmanager(isGuarded = false) {

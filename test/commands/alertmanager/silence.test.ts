@@ -3,13 +3,14 @@ import { AlertmanagerSettings } from '../../../commands/alertmanager/connection.
 import { silence } from '../../../commands/alertmanager/silence.ts'
 import { silences } from '../../../commands/alertmanager/silences.ts'
 import { type ReadCommand, Refused } from '../../../src/domain/command.ts'
+import { describeWith } from '../../harness/peer.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { startService } from '../http/server.ts'
-import { type Alertmanager, describeIfInstalled, PASSWORD, startAlertmanager, USER } from './server.ts'
+import { type Alertmanager, PASSWORD, PROGRAM, startAlertmanager, USER } from './server.ts'
 
 const settings = (baseUrl: string) => ({ baseUrl, silenceable: ['DiskFull', 'Lag', 'Storm'], mostMinutes: 120 })
 
-describeIfInstalled('a real Alertmanager (left out where prometheus-alertmanager is not installed)', () => {
+describeWith([PROGRAM], 'a real Alertmanager', () => {
   let server: Alertmanager
   let world: World
   let asked: Date

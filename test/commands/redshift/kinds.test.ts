@@ -217,7 +217,7 @@ describe('lines with characters of several bytes', () => {
     ['😀.é.x', '....x', true],
     ['plain.dot', 'plain.dot', true],
     ['plainxdot', 'plain.dot', false],
-    [`${'é.'.repeat(400)}x`, '.'.repeat(800) + 'y', false],
+    [`${'é.'.repeat(400)}x`, `${'.'.repeat(800)}y`, false],
     [`${'日'.repeat(2_000)}`, '.'.repeat(1_024), true],
     [`a${'日'.repeat(2_000)}`, 'b'.concat('.'.repeat(1_023)), false],
   ]
