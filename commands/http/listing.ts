@@ -2,6 +2,7 @@ import { type ReadContext, Refused } from '../../src/domain/command.ts'
 import { exactText, isExactNumber } from '../../src/domain/exact.ts'
 import { readValues } from '../values.ts'
 import { http } from './connection.ts'
+import type { Answer } from './exchange.ts'
 import { readPage, type Service } from './json.ts'
 import type { List, Operation } from './operations.ts'
 import { at, isOneOf, short } from './pointer.ts'
@@ -60,7 +61,7 @@ export async function readList(
   const path = fillPath(list.path, values)
   const items: Item[] = []
   const seen = new Set<string>()
-  for (let cursor = ''; ; ) {
+  for (let [cursor, pages] = ['', 1]; ; pages++) {
     const more = cursor && `${path.includes('?') ? '&' : '?'}${list.next!.query}=${encodeURIComponent(cursor)}`
     const { value, answer } = await readPage(service, `${path}${more}`, ctx)
     for (const [pointer, good] of Object.entries(list.expect)) {
@@ -79,7 +80,7 @@ export async function readList(
     if (cursor === '?' && exactText(next) === null)
       throw new Refused(`GET ${path} has no cursor at "${list.next!.at}": ${short(next)}. Check next of the list.`)
     if (!cursor) {
-      const why = list.total === false ? null : moreOf(list, value, String(answer.headers.link ?? ''), items.length)
+      const why = list.total === false ? null : moreOf(list, value, answer.headers, { count: items.length, pages })
       return { items, whole: why === null, why: why ?? '' }
     }
     if (seen.has(cursor))
@@ -93,28 +94,50 @@ export async function readList(
 const TOTAL = /^total(_?(count|entries|items|results|size|records|elements|hits))?$/i
 const NEXT = /^(next|next_?(page|page_?token|token|cursor|link|url|href)|@odata\.nextLink|continue)$/i
 const MORE = /^(has_?(more|next|next_?page)|is_?truncated|incomplete(_results)?)$/i
+const PAGES = /^(total_?pages|pages_?total|page_?count|num_?pages|last_?page)$/i
+const LAST = /^(is_?)?last(_?page)?$/i
+/** Headers with a total: in use with many frameworks, and of RFC 9110, section 14.4. */
+const TOTAL_HEADERS: readonly [name: string, pattern: RegExp][] = [
+  ['X-Total-Count', /^(\d+)$/],
+  ['X-Total', /^(\d+)$/],
+  ['Total-Count', /^(\d+)$/],
+  ['Content-Range', /\/(\d+)$/],
+]
 
 /** How an answer says that there is more than it holds; null if it does not say so. */
-function moreOf(list: List, answer: unknown, link: string, count: number): string | null {
+function moreOf(
+  list: List,
+  answer: unknown,
+  headers: Answer['headers'],
+  read: Readonly<{ count: number; pages: number }>,
+): string | null {
+  const { count, pages } = read
   if (typeof list.total === 'string') {
     const total = at(answer, list.total)
     if (short(total) === String(count)) return null
     return `it says ${short(total) || 'nothing'} at "${list.total}", and lists ${count}`
   }
-  if (/rel="?next"?/i.test(link) && !list.next) return 'its Link header names a next page'
+  if (/rel\s*=\s*["']?([\w-]+\s+)*next\b/i.test(String(headers.link ?? ''))) return 'its Link header names a next page'
+  for (const [name, pattern] of TOTAL_HEADERS) {
+    const [, total] = pattern.exec(String(headers[name.toLowerCase()] ?? '').trim()) ?? []
+    if (Number(total) > count) return `it says ${total} in its ${name} header, and lists ${count}`
+  }
   const beside = list.items.slice(0, list.items.lastIndexOf('/'))
   for (const place of list.items === ''
     ? []
     : [...new Set(['', beside, '/meta', '/metadata', '/paging', '/pagination', '/links', '/_links', '/page'])])
     for (const [name, value] of entriesOf(at(answer, place))) {
       const where = `"${place}/${name}"`
-      const number = exactText(value)
+      const inside = exactText(at(value, '/value'))
+      const number = exactText(value) ?? inside
+      if (PAGES.test(name) && number !== null && /^\d+$/.test(number) && Number(number) > pages)
+        return `it says ${number} at ${where}, and ${pages === 1 ? '1 page was' : `${pages} pages were`} read`
+      if ((MORE.test(name) && value === true) || (LAST.test(name) && value === false)) return `it says so at ${where}`
       if (TOTAL.test(name) && number !== null && /^\d+$/.test(number) && Number(number) > count)
-        return `it says ${number} at ${where}, and lists ${count}`
+        return `it says ${number} at ${inside === null ? where : `"${place}/${name}/value"`}, and lists ${count}`
       if (list.next) continue
       if (NEXT.test(name) && value !== null && value !== false && value !== '' && !Array.isArray(value))
         return `it names a next page at ${where}`
-      if (MORE.test(name) && value === true) return `it says so at ${where}`
     }
   return null
 }

@@ -47,7 +47,8 @@ export function createShape() {
       const values = scanner.values()
       const over = `over ${lines} lines, not JSON lines`
       if (bad === 0 || lines < 2) return { mark, document: null }
-      if (!broken && scanner.end() === null)
+      // One line with two values, or a record over two lines, among many that are good, are faults of those lines.
+      if (!broken && scanner.end() === null && (values === 1 || bad * 2 > lines))
         return { mark, document: `${values === 1 ? 'one JSON document' : `${values} JSON documents`} ${over}` }
       // More lines hang together than a line that was cut and the one behind it would.
       if (!broken && scanner.depth() > 0 && lines > 2 && bad * 2 > lines)

@@ -167,6 +167,64 @@ describe('a list that was cut', () => {
     await paged.close()
   })
 
+  it.each([
+    [
+      'has no cursor, and says that there is more',
+      { things: [{ id: 2 }], next: null, has_more: true },
+      {},
+      'it says so at',
+    ],
+    [
+      'has no cursor, and a Link header',
+      { things: [{ id: 2 }] },
+      { link: '</things?c=p3>; rel="next"' },
+      'Link header',
+    ],
+  ])('is not taken for the whole where its last page %s', async (_, body, headers, why) => {
+    const paged = worldOf(settings({ next: { at: '/next', query: 'c' } }))
+    says('GET /things', { body: '{"things":[{"id":1}],"next":"p2"}' })
+    says('GET /things?c=p2', { body: JSON.stringify(body), headers })
+    expect((await list(paged)).summary).toContain(why)
+    await paged.close()
+  })
+
+  it.each([
+    [
+      'says a greater total in a header',
+      { things: [{ id: 1 }] },
+      { 'x-total-count': '7' },
+      'it says 7 in its X-Total-Count header',
+    ],
+    [
+      'is answered with a part of its range',
+      { things: [{ id: 1 }] },
+      { 'content-range': 'things 0-0/7' },
+      'it says 7 in its Content-Range header',
+    ],
+    [
+      'says how many pages there are',
+      { things: [{ id: 1 }], page: 1, total_pages: 3 },
+      {},
+      'it says 3 at "/total_pages"',
+    ],
+    [
+      'says a total with a relation',
+      { things: [{ id: 1 }], total: { value: 7, relation: 'eq' } },
+      {},
+      'it says 7 at "/total/value"',
+    ],
+    [
+      'names a next page in single quotes',
+      { things: [{ id: 1 }] },
+      { link: "</things?page=2>; rel='next'" },
+      'Link header',
+    ],
+    ['says that it is not the last page', { things: [{ id: 1 }], last: false }, {}, 'it says so at "/last"'],
+  ])('is not taken for the whole where it %s', async (_, body, headers, why) => {
+    says('GET /things', { body: JSON.stringify(body), headers: headers as Record<string, string> })
+    expect((await list()).summary).toContain(why)
+  })
+
   it('is refused when its cursor comes again, and follows one that is long', async () => {
     const paged = worldOf(settings({ next: { at: '/next', query: 'c' } }))
     const long = 'a'.repeat(900)

@@ -116,6 +116,20 @@ describe('s3.find-malformed-json', () => {
     )
   })
 
+  it('names the line where two records stand in one, or one in two, among many that are good', async () => {
+    const good = Array.from({ length: 50 }, (_, id) => JSON.stringify({ id }))
+    await s3.putLines('events/h/joined.json.gz', [...good, '{"id":50}{"id":51}'])
+    const joined = await read({ prefix: 'events/h/joined' })
+    expect(joined.summary).toBe('1 fault in 1 of 1 file (51 lines) under s3://lake/events/h/joined.')
+    expect(joined.blocks[0]).toMatchObject({ rows: [['events/h/', 'joined.json.gz', '51', '10', expect.any(String)]] })
+    await s3.putLines('events/h/wrapped.json.gz', [...good, '{"id":50,', '"note":1}'])
+    expect((await read({ prefix: 'events/h/wrapped' })).summary).toMatch(/^2 faults in 1 of 1 file \(52 lines\)/)
+    await s3.putLines('events/h/none.json.gz', ['{"id":1}{"id":2}', '{"id":3}{"id":4}'])
+    expect((await read({ prefix: 'events/h/none' })).summary).toMatch(
+      /is 4 JSON documents over 2 lines, not JSON lines/,
+    )
+  })
+
   it('lists at most twenty faults, counts the others, and says which files it left out', async () => {
     await s3.putLines('events/d/1.json.gz', Array(30).fill('{'))
     await s3.putLines('events/d/2.json.gz', Array(30).fill('{'))
