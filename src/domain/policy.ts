@@ -114,7 +114,8 @@ function shiftAt({ start, shiftHours, timeZone }: Rotation, now: number): number
   const first = Date.parse(start)
   if (timeZone === undefined) return Math.floor((now - first) / length)
   const wall = wallOf(timeZone, first)
-  const begins = (shift: number) => instantOf(timeZone, wall + shift * length)
+  // The clocks may show the start a second time, and it is the one that was meant.
+  const begins = (shift: number) => (shift === 0 ? first : instantOf(timeZone, wall + shift * length))
   let shift = Math.floor((wallOf(timeZone, now) - wall) / length)
   // Where the clocks are put back, what they show is no order: the hand-overs themselves are.
   while (begins(shift) > now) shift -= 1

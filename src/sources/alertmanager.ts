@@ -62,9 +62,14 @@ const GOES_ON: readonly unknown[] = [
  * the reason tells whether those that are not have ended too. Without a reason they are taken to have, and people are told.
  */
 function isOver(payload: Members): boolean {
-  if (own(payload, 'status') !== 'resolved') return false
+  if (statusOf(payload) !== 'resolved') return false
+  // What fires while its group is said to be over is believed, not the group.
+  const named = own(payload, 'alerts')
+  if (Array.isArray(named) && named.map(recordOf).some((alert) => alert && statusOf(alert) === 'firing')) return false
   return truncatedOf(payload) === 0 || !GOES_ON.includes(own(payload, 'notification_reason'))
 }
+
+const statusOf = (record: Members): string | undefined => textOf(own(record, 'status'))?.toLowerCase()
 
 const truncatedOf = (payload: Members): number => countOf(own(payload, 'truncatedAlerts'))
 
@@ -73,7 +78,7 @@ function read(item: unknown, payload: Members): Omit<Found, 'group'> | string {
   const alert = recordOf(item)
   if (!alert) return `: an object is expected, there is ${kindOf(item)}`
   // Each alert's own status counts: one that fires keeps the whole group firing.
-  const status = (textOf(own(alert, 'status')) ?? textOf(own(payload, 'status')))?.toLowerCase()
+  const status = statusOf(alert) ?? statusOf(payload)
   if (status !== 'firing' && status !== 'resolved')
     return `.status: "firing" or "resolved" is expected, there is ${JSON.stringify(status === undefined ? null : cut(status))}`
   const given = own(alert, 'labels')

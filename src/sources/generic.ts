@@ -43,7 +43,9 @@ export const generic = defineSource({
   kind: 'generic',
   settings: Settings,
   *decode(body, settings, origin) {
-    const items = settings.alerts === undefined ? [body] : follow(body, settings.alerts)
+    const found = settings.alerts === undefined ? [body] : follow(body, settings.alerts)
+    // Go and others write a list of nothing as null.
+    const items = found === null ? [] : found
     if (!Array.isArray(items))
       return refuse(`alerts: an array is expected at "${settings.alerts}", there is ${kindOf(items)}`)
     if (items.length > MAX_ALERTS) return tooMany('alerts', items.length)

@@ -135,7 +135,8 @@ export function createSources(deps: SourcesDeps): FastifyPluginAsync {
           reply.header('www-authenticate', `${door.lock.scheme} realm="keyturn"`)
           return no(401, 'unauthorized', `a valid ${door.lock.scheme} Authorization header is needed`)
         }
-        if (!isJsonType(request.headers['content-type']) || request.headers['content-encoding'] !== undefined)
+        const { 'content-encoding': coding = '' } = request.headers
+        if (!isJsonType(request.headers['content-type']) || !['', 'identity'].includes(coding.trim().toLowerCase()))
           return no(415, ...EXPLAINED[415]!)
         if (reading.size + storing.size >= maxInFlight && !makeRoom()) {
           reply.header('retry-after', '1')

@@ -4,17 +4,24 @@ import { cut } from './text.ts'
 /** A time as a sender wrote it: `at` is null if there is none; `note` says what was guessed, or that nothing could be read. */
 export type ReadTime = Readonly<{ at: string | null; note?: string }>
 
-const DATE = String.raw`(\d{4})-?(\d\d)-?(\d\d)`
+const DATE = String.raw`(\d{4})([-./]?)(\d\d)\2(\d\d)`
 const CLOCK = String.raw`(\d\d):?(\d\d)(?::?(\d\d)(?:[.,](\d+))?)?`
 const ZONE = String.raw`(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?`
-/** ISO 8601 as RFC 3339, AWS (`+0000`), databases (a blank for the T, no zone) and others write it. */
+/** ISO 8601 as RFC 3339, AWS (`+0000`), databases (a blank for the T, no zone), Zabbix (`2026.03.14`) and others write it. */
 const ISO = new RegExp(String.raw`^${DATE}(?:(?:T|\s+|_|(?=\d{6}$))${CLOCK}(?:\.\d+)?\s*${ZONE})?$`, 'i')
 /** `20260314` and `20260314010008`: as Unix time they would be of 1970 and of 2612. */
 const DIGITS_OF_A_DATE = /^\d{8}(\d{6})?$/
 /** The zone once more, by name: Go prints `+0000 UTC`, Java `+01:00[Europe/Paris]`. */
 const REPEATED = /([+-]\d\d:?\d\d|Z)(?: [A-Z]{3,5}(?: m=\S+)?|\[[^\]]*\])$/
-/** As HTTP and e-mail write it: `Sat, 14 Mar 2026 01:00:08 GMT`. */
-const MAIL = /^(?:[A-Z][a-z]{2}, )?\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d(?::\d\d)? (?:GMT|UTC|Z|[+-]\d{4})$/
+const WEEKDAY = String.raw`(?:[A-Z][a-z]{2,8},? +)?`
+const TIME = String.raw`(?<clock>\d\d:\d\d(?::\d\d)?)`
+const NAMED_ZONE = String.raw`(?:GMT|UTC|Z)?(?<offset>[+-]\d{4})?`
+/** With the month's name: HTTP and e-mail (`Sat, 14 Mar 2026 01:00:08 GMT`), `date` (`Sat Mar 14 01:00:08 UTC 2026`), JavaScript. */
+const IN_WORDS = [
+  String.raw`(?<day>\d{1,2})[ -](?<month>[A-Z][a-z]{2})[ -](?<year>\d{4}) ${TIME}(?<zone> ${NAMED_ZONE})?`,
+  String.raw`(?<month>[A-Z][a-z]{2}) +(?<day>\d{1,2}) ${TIME}(?<zone> ${NAMED_ZONE})? (?<year>\d{4})`,
+  String.raw`(?<month>[A-Z][a-z]{2}) +(?<day>\d{1,2}) (?<year>\d{4}) ${TIME}(?<zone> ${NAMED_ZONE})?(?: \(.*\))?`,
+].map((form) => new RegExp(`^${WEEKDAY}${form}$`))
 
 /**
  * Reads a time: ISO 8601 in the forms in use, or Unix time in seconds, milliseconds, microseconds or nanoseconds, as a number
@@ -27,12 +34,28 @@ export function readTime(value: unknown): ReadTime {
   if (text === undefined || text.length > 100) return unreadable(text ?? JSON.stringify(value))
   if (/^-?\d+(\.\d+)?([eE]\+?\d+)?$/.test(text) && !DIGITS_OF_A_DATE.test(text)) return unix(text)
   const iso = ISO.exec(text.replace(REPEATED, '$1'))
-  if (!iso) return MAIL.test(text) ? inRange(Date.parse(text), text) : unreadable(text)
-  const [, year, month, day, hour = '00', minute = '00', second = '00', fraction = '', zone] = iso
+  if (!iso) return inWords(text)
+  const [, year, , month, day, hour = '00', minute = '00', second = '00', fraction = '', zone] = iso
+  if (!isDay(`${year}-${month}-${day}T00:00Z`, day)) return unreadable(text)
   const ms = `${fraction}000`.slice(0, 3)
   // A leap second has no place in Unix time.
   const clock = `${hour}:${minute}:${second === '60' ? '59' : second}.${ms}`
-  const read = inRange(Date.parse(`${year}-${month}-${day}T${clock}${offset(zone)}`), text)
+  return inZone(Date.parse(`${year}-${month}-${day}T${clock}${offset(zone)}`), zone, text)
+}
+
+function inWords(text: string): ReadTime {
+  const found = IN_WORDS.map((form) => form.exec(text)?.groups).find((groups) => groups !== undefined)
+  if (!found) return unreadable(text)
+  const { day, month, year, clock, zone, offset = 'GMT' } = found
+  const date = `${day} ${month} ${year}`
+  return isDay(`${date} GMT`, day) ? inZone(Date.parse(`${date} ${clock} ${offset}`), zone, text) : unreadable(text)
+}
+
+/** JavaScript takes the 30th of February for the 2nd of March. */
+const isDay = (date: string, day: string | undefined): boolean => new Date(date).getUTCDate() === Number(day)
+
+function inZone(ms: number, zone: string | undefined, text: string): ReadTime {
+  const read = inRange(ms, text)
   if (read.note || read.at === null || zone !== undefined) return read
   return { at: read.at, note: `“${cut(text)}” names no time zone: it was taken for UTC.` }
 }

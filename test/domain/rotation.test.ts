@@ -37,6 +37,14 @@ it('nobody has a shift before the start', () => {
   expect(at('2026-01-05T09:00:00+01:00')).toBe(ANA)
 })
 
+it('a start that the clocks show twice is the one that its offset names', () => {
+  const second = rotation({ start: '2026-10-25T02:30:00+01:00', shiftHours: 24 })
+  expect(at('2026-10-25T02:31:00+02:00', second)).toBeNull()
+  expect(at('2026-10-25T02:29:00+01:00', second)).toBeNull()
+  expect(at('2026-10-25T02:30:00+01:00', second)).toBe(ANA)
+  expect(at('2026-10-26T02:30:00+01:00', second)).toBe(BEN)
+})
+
 describe('shifts of twelve hours', () => {
   const night = rotation({ start: '2026-10-24T02:30:00+02:00', shiftHours: 12 })
   it('do not go back to the one before when the clocks show the hand-over a second time', () => {

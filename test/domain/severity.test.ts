@@ -19,6 +19,11 @@ describe('the worst of some severities', () => {
     [['critical', 'page'], 'critical'],
     [['disaster', 'average', 'high'], 'disaster'],
     [['warning'], 'warning'],
+    [['warning', 'alert'], 'alert'],
+    [['3 - Moderate', '1 - Critical', '2 - High'], '1 - Critical'],
+    [['P3: ticket', 'warning', 'P1 - page'], 'P1 - page'],
+    [['critical/page', 'error'], 'critical/page'],
+    [['warning', 'non-critical'], 'warning'],
   ])('of %j is %s', (severities, one) => expect(worst(severities)).toBe(one))
 
   it('of none is none', () => expect(worst([])).toBeNull())

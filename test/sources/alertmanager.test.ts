@@ -228,6 +228,11 @@ describe('a group', () => {
     expect(one({}).group).toBeUndefined()
   })
 
+  it('is over in capital letters too', () => expect(of({ status: 'RESOLVED' })!.over).toBe(true))
+
+  it('is not over while one of its alerts is said to fire', () =>
+    expect(of({ alerts: [...alerts, { status: 'Firing', labels }] })!.over).toBe(false))
+
   it('is told apart by Grafana’s organisation', () => expect(of({ orgId: 2 })!.key).toBe('2 {}:{}'))
 
   it.each([

@@ -123,6 +123,36 @@ describe('a mapped source', () => {
     },
   )
 
+  it('takes a list that is null for an empty one', () =>
+    expect(decode({ events: null })).toEqual({ ok: true, batch: { alerts: [], truncated: 0 } }))
+
+  it('reads on in a text that holds JSON, as SNS wraps an alarm, and keeps the digits of its numbers', () => {
+    const alarm = '{"AlarmName":"Lag","NewStateValue":"ALARM","Trigger":{"id":9007199254740993}}'
+    const settings = {
+      alerts: undefined,
+      fingerprint: '/Message/Trigger/id',
+      status: { pointer: '/Message/NewStateValue', firing: ['ALARM'], resolved: ['OK'] },
+      labels: { alertname: '/Message/AlarmName' },
+    }
+    expect(decode({ Type: 'Notification', Message: alarm }, settings)).toMatchObject({
+      ok: true,
+      batch: { alerts: [{ fingerprint: '9007199254740993', status: 'firing', labels: { alertname: 'Lag' } }] },
+    })
+    expect(decode({ alarms: `[${alarm}]` }, { ...settings, alerts: '/alarms/0/Message' })).toMatchObject({ ok: false })
+    for (const text of ['ALARM', '{"NewStateValue":', `{"NewStateValue":${'['.repeat(100)}`, '7'])
+      expect(reason({ Message: text }, settings)).toBe('alert 0: status: there is nothing at "/Message/NewStateValue"')
+  })
+
+  it('reads a body with what Python writes for no number', () => {
+    const body = parseBody(
+      Buffer.from('{"events":[{"check":{"id":NaN},"state":"alert","message":"a NaN \\" NaN","at":-Infinity}]}'),
+    )
+    expect(body.ok && body.value).toEqual({
+      events: [{ check: { id: null }, state: 'alert', message: 'a NaN " NaN', at: null }],
+    })
+    expect(parseBody(Buffer.from('{"a":NaN1}')).ok).toBe(false)
+  })
+
   it('leaves out the one alert that cannot be read', () => {
     expect(decode({ events: [event, { ...event, state: null }, 'x', null, []] })).toMatchObject({
       ok: true,

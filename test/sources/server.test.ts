@@ -306,6 +306,11 @@ describe('what is never accepted', () => {
     expect((await post(body(), { 'content-type': type })).status).toBe(status)
   })
 
+  it.each(['identity', 'Identity', ''])('a body that is said to be %p is not compressed', async (coding) => {
+    const { post } = await edge()
+    expect((await post(body(), { 'content-encoding': coding })).status).toBe(200)
+  })
+
   it('a compressed body gets 415', async () => {
     const { post } = await edge()
     expect((await post(body(), { 'content-encoding': 'gzip' })).status).toBe(415)

@@ -26,6 +26,12 @@ describe('a time', () => {
     ['2026-03-14T01:00Z', '2026-03-14T01:00:00.000Z'],
     ['20260314T010008Z', WHOLE],
     ['Sat, 14 Mar 2026 01:00:08 GMT', WHOLE],
+    ['Sat, 14 Mar 2026 02:00:08 +0100', WHOLE],
+    ['Sat Mar 14 01:00:08 UTC 2026', WHOLE],
+    ['Wed Jan  7 01:00:08 UTC 2026', '2026-01-07T01:00:08.000Z'],
+    ['Sat Mar 14 2026 02:00:08 GMT+0100 (Central European Standard Time)', WHOLE],
+    ['2026.03.14 01:00:08 UTC', WHOLE],
+    ['2026/03/14 02:00:08 +0100', WHOLE],
     ['2026-12-31T23:59:60Z', '2026-12-31T23:59:59.000Z'],
     [1_773_450_008, WHOLE],
     ['1773450008', WHOLE],
@@ -42,6 +48,9 @@ describe('a time', () => {
   it.each([
     ['2026-03-14T01:00:08.554', AT],
     ['2026-03-14 01:00:08', WHOLE],
+    ['2026.03.14 01:00:08', WHOLE],
+    ['2026/03/14 01:00:08', WHOLE],
+    ['Sat Mar 14 01:00:08 2026', WHOLE],
     ['20260314010008', WHOLE],
     ['2026-03-14', '2026-03-14T00:00:00.000Z'],
     ['20260314', '2026-03-14T00:00:00.000Z'],
@@ -54,10 +63,12 @@ describe('a time', () => {
     (value) => expect(readTime(value)).toEqual({ at: null }),
   )
 
-  it.each(['noon', '03/14/2026', 'yesterday', '2026-13-01T00:00:00Z', '2026-03-14T25:00:00Z', true, {}, [1], '1e99'])(
-    '%p cannot be read, and that is said',
-    (value) =>
-      expect(readTime(value)).toMatchObject({ at: null, note: expect.stringMatching(/^no time could be read from “/) }),
+  it.each([
+    ...['noon', '03/14/2026', 'yesterday', '2026-13-01T00:00:00Z', '2026-03-14T25:00:00Z', true, {}, [1], '1e99'],
+    ...['2026-02-30T00:00:00Z', '2026-06-31', 'Mon, 30 Feb 2026 01:00:08 GMT', 'Sat Mar 14 01:00:08 CET 2026'],
+    ...['2026-03/14', '2026-00-00', '0000-00-00 00:00:00'],
+  ])('%p cannot be read, and that is said', (value) =>
+    expect(readTime(value)).toMatchObject({ at: null, note: expect.stringMatching(/^no time could be read from “/) }),
   )
 
   it('is never asked for in vain', () => {
