@@ -134,6 +134,13 @@ export function broken(seen: Seen, before: Restarts | null, most = 1): string | 
   return null
 }
 
+/** Why no node takes a pod, as the scheduler says it: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions. */
+export function unscheduled({ status }: Pod): string | null {
+  const found = (status.conditions ?? []).find((one) => one.type === 'PodScheduled' && one.status === 'False')
+  if (!found || status.phase !== 'Pending') return null
+  return (found.message || found.reason || 'no reason is given').replace(/\s+/g, ' ').slice(0, 200)
+}
+
 type State = 'moving' | 'stuck' | 'scaling' | 'unready' | 'ready'
 
 /**
@@ -158,6 +165,8 @@ export function rolloutOf(seen: Seen): Readonly<{ state: State; why: string }> {
   const refused = (status.conditions ?? []).find((one) => one.type === 'ReplicaFailure' && one.status === 'True')
   if (left && refused?.message)
     left = `${left}; pods are not created: ${refused.message.replace(/\s+/g, ' ').slice(0, 200)}`
+  const homeless = left === null ? undefined : staying(seen.pods).find((pod) => unscheduled(pod) !== null)
+  if (homeless) left = `${left}; no node takes ${homeless.metadata.name}: ${unscheduled(homeless)}`
   if (left === null) return state('ready', `${status.availableReplicas} of ${spec.replicas} pods are available`)
   if (progress === 'NewReplicaSetAvailable')
     return state(status.replicas === spec.replicas ? 'unready' : 'scaling', left)

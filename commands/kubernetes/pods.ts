@@ -1,7 +1,17 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
 import { kubernetes, Name } from './connection.ts'
-import { type Cluster, containersOf, endOf, isOver, look, readable, restartsOf, rolloutOf } from './deployment.ts'
+import {
+  type Cluster,
+  containersOf,
+  endOf,
+  isOver,
+  look,
+  readable,
+  restartsOf,
+  rolloutOf,
+  unscheduled,
+} from './deployment.ts'
 import type { Pod } from './nouns.ts'
 
 const SHOWN = 40
@@ -128,7 +138,8 @@ function meaningOf(pod: Pod): string[] {
       .map((one, i) => `${one}${i === 0 && message ? ` (${message.replace(/\s+/g, ' ').slice(0, 120)})` : ''}.`)
   })
   const evicted = MEANINGS[pod.status.reason ?? '']
-  return [...words, ...(evicted ? [`${evicted}.`] : [])]
+  const homeless = unscheduled(pod)
+  return [...words, ...(evicted ? [`${evicted}.`] : []), ...(homeless ? [`No node takes a pod: ${homeless}.`] : [])]
 }
 
 /** As `kubectl get pods` says it: why a container waits or has ended, before the phase. */
@@ -138,7 +149,7 @@ function stateOf(pod: Pod): string {
     .filter((container) => !container.ready)
     .map(({ state }) => state?.waiting?.reason ?? (state?.terminated && endOf(state.terminated)))
     .find(Boolean)
-  return why ?? pod.status.reason ?? pod.status.phase ?? 'unknown'
+  return why ?? pod.status.reason ?? (unscheduled(pod) ? 'Unschedulable' : (pod.status.phase ?? 'unknown'))
 }
 
 /** The newest end of any of its containers. */

@@ -2,6 +2,7 @@ import {
   CancelCommandCommand,
   GetCommandInvocationCommand,
   type GetCommandInvocationCommandOutput,
+  InvalidInstanceId,
   InvocationDoesNotExist,
   paginateListCommands,
   SendCommandCommand,
@@ -41,11 +42,22 @@ export async function look(
   signal: AbortSignal,
   note: Note = () => {},
 ): Promise<Map<string, Result>> {
-  const input = inputOf(settings, { ...order, comment: LOOKS })
   const pace = paceOf(settings, signal, note)
-  // A second one of these does no harm.
-  const { Command } = await outlive(() => reads.send(new SendCommandCommand(input), { abortSignal: signal }), pace)
-  return untilOver(reads, pace, Command?.CommandId, order.instances)
+  const ask = async (instances: readonly string[]): Promise<Map<string, Result>> => {
+    const input = inputOf(settings, { ...order, instances, comment: LOOKS })
+    try {
+      // A second one of these does no harm.
+      const { Command } = await outlive(() => reads.send(new SendCommandCommand(input), { abortSignal: signal }), pace)
+      return await untilOver(reads, pace, Command?.CommandId, instances, true)
+    } catch (error) {
+      // One that was just terminated has the whole command refused: the others are asked without it.
+      if (!(error instanceof InvalidInstanceId)) throw error
+      if (instances.length === 1) return new Map()
+      const half = Math.ceil(instances.length / 2)
+      return new Map([...(await ask(instances.slice(0, half))), ...(await ask(instances.slice(half)))])
+    }
+  }
+  return ask(order.instances)
 }
 
 /** Says in the thread why something takes longer. */
@@ -65,33 +77,43 @@ const inputOf = (settings: Settings, { instances, script, comment }: Order) => (
   Parameters: { commands: [...script], executionTimeout: [String(settings.commandSeconds)] },
 })
 
-/** Waits for a command on all its machines. An abort asks Systems Manager to stop it, too. */
+/**
+ * Waits for a command on all its machines. An abort asks Systems Manager to stop it, too. With `onlyLooks`, a machine on which
+ * nobody knows what became of it is told as that beside the others.
+ */
 async function untilOver(
   client: SSMClient,
   pace: Pace,
   id: string | undefined,
   instances: readonly string[],
+  onlyLooks = false,
 ): Promise<Map<string, Result>> {
   if (!id) throw new Error('machines: Systems Manager gave no id for the command')
   const results = new Map<string, Result>()
+  const lost = new Map<string, Result>()
   try {
     for (const instance of instances) {
       const now = () => outlive(() => invocation(client, id, instance, pace.signal), pace)
       let seen = await now()
       for (let strange = 0; !OVER.has(seen?.Status ?? ''); ) {
-        if (!UNDER_WAY.has(seen?.Status ?? '') && ++strange > STRANGE_LOOKS)
-          throw new Error(
-            `machines: Systems Manager says of the command ${id} on ${instance}: ${seen ? `unknown: ${seen.Status}` : 'there is none'}`,
-          )
+        if (!UNDER_WAY.has(seen?.Status ?? '') && ++strange > STRANGE_LOOKS) {
+          const says = seen ? `unknown: ${seen.Status}` : 'there is none'
+          if (!onlyLooks) throw new Error(`machines: Systems Manager says of the command ${id} on ${instance}: ${says}`)
+          lost.set(instance, { status: `a state that nobody knows (${says})`, code: -1, out: '', err: '' })
+          break
+        }
         await rest(pace.pauseMs / 1000, pace.signal)
         seen = await now()
       }
-      results.set(instance, {
-        status: seen?.StatusDetails ?? seen?.Status ?? '',
-        code: seen?.ResponseCode ?? -1,
-        out: seen?.StandardOutputContent ?? '',
-        err: seen?.StandardErrorContent ?? '',
-      })
+      results.set(
+        instance,
+        lost.get(instance) ?? {
+          status: seen?.StatusDetails ?? seen?.Status ?? '',
+          code: seen?.ResponseCode ?? -1,
+          out: seen?.StandardOutputContent ?? '',
+          err: seen?.StandardErrorContent ?? '',
+        },
+      )
     }
   } catch (error) {
     // Not by the signal of the run, which has ended. Whether it stopped in time is for the probe to find out.

@@ -39,13 +39,21 @@ const CODECS: readonly ((bytes: Buffer) => Buffer)[] = [
   (bytes) => zstdDecompressSync(bytes, { maxOutputLength: MOST_BYTES }),
 ]
 
-/** Takes apart what a fetch gave: whole batches of magic 2; the last one may be cut, and is then left out. */
+/**
+ * Takes apart what a fetch gave: whole batches of magic 2; the last one may be cut, and is then left out. Batches before one that
+ * cannot be read are given, so that the next fetch begins at it; throws when it is the first.
+ */
 export function decodeBatches(bytes: Buffer): Batch[] {
   const batches: Batch[] = []
   for (let at = 0; at + HEAD < bytes.length; ) {
     const size = HEAD + bytes.readInt32BE(at + 8)
     if (at + size > bytes.length) break
-    batches.push(decodeBatch(bytes.subarray(at, at + size)))
+    try {
+      batches.push(decodeBatch(bytes.subarray(at, at + size)))
+    } catch (error) {
+      if (batches.length === 0) throw error
+      break
+    }
     at += size
   }
   return batches

@@ -151,6 +151,13 @@ describe('a batch of records', () => {
     expect(decodeBatches(two.subarray(0, 5))).toEqual([])
   })
 
+  it('that cannot be read does not hide those before it', () => {
+    const broken = batchOf({ first: 2 })
+    broken[broken.length - 2]! ^= 1
+    const batches = decodeBatches(Buffer.concat([batchOf({}), batchOf({ first: 1 }), broken, batchOf({ first: 3 })]))
+    expect(batches.map((batch) => batch.first)).toEqual([0, 1])
+  })
+
   it('of zstd, and one that is compressed in a way that nobody knows', () => {
     const zstd = batchOf({ flags: 4, keys: [null, null], body: (records) => zstdCompressSync(records) })
     expect(decodeBatches(zstd)[0]!.records.map((r) => r.value!.toString())).toEqual(['v0', 'v1'])

@@ -32,6 +32,38 @@ const commands = [
   ['restarted', rolloutRestart, { deployments: 'loader' }],
 ] as const
 
+describe('a pod that no node takes', () => {
+  const WHY = '0/3 nodes are available: 3 Insufficient memory.'
+  const unschedule = (pod: PodObject) => {
+    pod.status = {
+      phase: 'Pending',
+      conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: WHY }],
+    } as unknown as PodObject['status']
+  }
+
+  it('is shown with what the scheduler says', async () => {
+    unschedule(it_.pods()[0]!)
+    const { summary, blocks } = await it_.read(pods, { ...LOADER, deployments: '' })
+    expect(summary).toContain(`1 of 2 pods in streaming (production) are not well. No node takes a pod: ${WHY}`)
+    expect(JSON.stringify(blocks)).toContain('"Unschedulable"')
+  })
+
+  it('is named by what waits for it, and by what was not ready in time', async () => {
+    const made = await it_.plan(scale, { replicas: 4 })
+    it_.server.state.held = true
+    it_.server.behave.looked = (kind) => {
+      if (kind !== 'pods' || it_.server.writes.length === 0) return
+      unschedule(it_.pods()[1]!)
+      it_.loader().status.observedGeneration = it_.loader().metadata.generation!
+    }
+    const slow = await openCluster({ readyMinutes: 0.01, server: it_.server.url })
+    await expect(slow.run(scale, made).ended).rejects.toThrow(
+      new RegExp(`was not ready within 0.01 minutes: .*; no node takes loader-\\S+: ${WHY}`),
+    )
+    await slow.close()
+  })
+})
+
 describe('restarts of weeks ago', () => {
   it.each(commands)('do not fail a deployment that is %s', async (_, command, params) => {
     for (const pod of it_.pods()) age(pod)

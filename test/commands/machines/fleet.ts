@@ -17,6 +17,8 @@ type Machine = {
   home: string
   tags: Record<string, string>
   online: boolean
+  /** It was terminated a moment ago: still listed as Online, and no command goes there. */
+  gone?: boolean
   /** More of its environment: another PATH leads to the real programs. */
   env?: Record<string, string>
 }
@@ -110,7 +112,8 @@ export async function startFleet() {
         if (!known.includes(name) || !Array.isArray(value) || value.some((one) => /\{\{/.test(one)))
           throw new Fault('InvalidParameters', name)
       for (const id of InstanceIds)
-        if (!machines.get(id)?.online) throw new Fault('InvalidInstanceId', `Instances [[${id}]] not in a valid state`)
+        if (!machines.get(id)?.online || machines.get(id)?.gone)
+          throw new Fault('InvalidInstanceId', `Instances [[${id}]] not in a valid state`)
       const script = Parameters.commands!.join('\n')
       const invocations = InstanceIds.map(
         (instance): Invocation => ({
