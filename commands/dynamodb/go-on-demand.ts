@@ -101,7 +101,9 @@ export const goOnDemand = defineChange({
         )
       } catch (error) {
         if (error instanceof LimitExceededException)
-          throw new Refused(`DynamoDB refuses it for a quota of the account or the table: ${error.message}`)
+          throw new Refused(
+            `DynamoDB refuses it for a quota of the account or the table, or since too many tables change at once: ${error.message}`,
+          )
         if (!(error instanceof ResourceInUseException)) throw error
       }
       return 'sent'

@@ -182,7 +182,9 @@ export const setCapacity = defineChange({
         )
       } catch (error) {
         if (error instanceof LimitExceededException)
-          throw new Refused(`DynamoDB refuses it for a quota of the account or the table: ${error.message}`)
+          throw new Refused(
+            `DynamoDB refuses it for a quota of the account or the table, or since too many tables change at once: ${error.message}`,
+          )
         // It was sent again after a lost reply, or somebody was faster; the wait tells which.
         if (!(error instanceof ResourceInUseException)) throw error
       }

@@ -40,7 +40,7 @@ const answer = (status: number, type: string, body: string, more: Record<string,
   body: Buffer.from(body),
 })
 
-// Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/CommonErrors.html and S3's list of error responses (2026-11-28).
+// The codes of AWS and where they stand: test/commands/aws/facts.ts.
 const REFUSALS: Readonly<Record<Dialect, Readonly<Record<'throttled' | 'unavailable' | 'expired', () => Answer>>>> = {
   rest: {
     throttled: () => answer(429, 'application/json', '{"message":"Too Many Requests"}', { 'retry-after': '0' }),

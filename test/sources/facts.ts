@@ -1,9 +1,9 @@
 import { defineFacts } from '../harness/facts.ts'
 
 const read = '2026-11-28'
-const AM = 'github.com/prometheus/alertmanager at 68fb2d5'
+const AM = 'https://github.com/prometheus/alertmanager at 68fb2d5'
 const DEBIAN = "Debian's prometheus-alertmanager 0.25.0"
-const GRAFANA = 'github.com/grafana/alerting at 783ce04, receivers/webhook/v1/webhook.go'
+const GRAFANA = 'https://github.com/grafana/alerting/blob/783ce041/receivers/webhook/v1/webhook.go'
 const GRAFANA_DOC =
   'https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/'
 const DATADOG = 'https://docs.datadoghq.com/integrations/webhooks/'
@@ -61,7 +61,7 @@ export const facts = defineFacts({
     },
     {
       says: 'The fingerprint is a hash of the labels: two Alertmanagers give equal alerts the same.',
-      source: `${AM}, template/template.go; https://github.com/prometheus/alertmanager/issues/2447`,
+      source: `${AM}, template/template.go; prometheus/alertmanager#2447`,
       read,
     },
     {

@@ -1,4 +1,5 @@
 const read = '2026-11-28'
+const GUIDE = 'https://docs.slack.dev/'
 const page = (path: string) => `https://docs.slack.dev/reference/${path}`
 const block = (name: string) => page(`block-kit/blocks/${name}-block`)
 const method = (name: string) => page(`methods/${name}`)
@@ -134,7 +135,7 @@ const checked = [
   // Limits, signatures, delivery.
   {
     says: 'chat.postMessage: about one a second and channel; Tier 1 to 4: 1, 20, 50 and 100 a minute; 429 has Retry-After.',
-    source: 'https://docs.slack.dev/apis/web-api/rate-limits',
+    source: `${GUIDE}apis/web-api/rate-limits`,
   },
   {
     says: 'Requests are signed with v0, a timestamp and HMAC-SHA256 over both and the body.',
@@ -142,7 +143,27 @@ const checked = [
   },
   {
     says: 'An interaction is answered within 3 s, or the person sees an error.',
-    source: 'https://docs.slack.dev/tools/bolt-js/concepts/acknowledge',
+    source: `${GUIDE}interactivity/handling-user-interaction#acknowledgment_response`,
+  },
+  {
+    says: 'A trigger opens one view and expires in three seconds (exchanged_trigger_id, expired_trigger_id).',
+    source: `${GUIDE}interactivity/handling-user-interaction#modal_responses; ${method('views.open')}`,
+  },
+  {
+    says: 'A modal holds up to three views: after it is opened, two more are pushed (push_limit_reached).',
+    source: `${GUIDE}surfaces/modals; ${method('views.push')}`,
+  },
+  {
+    says: 'A response_url takes five answers within thirty minutes.',
+    source: `${GUIDE}interactivity/handling-user-interaction#message_responses`,
+  },
+  {
+    says: 'An event that was not taken comes again three times: nearly at once, after one minute and after five, with x-slack-retry-num.',
+    source: `${GUIDE}apis/events-api/#retries`,
+  },
+  {
+    says: 'Text of a post or an ephemeral message above 40,000 characters is cut, with a warning (message_truncated).',
+    source: 'https://api.slack.com/changelog/2018-04-truncating-really-long-messages',
   },
   {
     says: 'A file goes up in three steps: ask for an address, send the bytes, complete.',
@@ -167,10 +188,6 @@ export const facts = {
   ],
   facts: checked,
   unchecked: [
-    {
-      says: 'A trigger opens one view within 3 s; modals are stacked three high; a response_url takes five answers within thirty minutes; an event comes again at once, after one minute and after five; the text of a post is cut at 40,000 characters.',
-      why: 'Slack’s pages say so by what others quote of them; the pages themselves could not be read again.',
-    },
     {
       says: 'A message takes some 13,297 characters of text in all blocks, less some 60 a block (msg_blocks_too_long).',
       why: 'Slack does not say; measured by users in slackapi/bolt-js#2509 and #2867.',

@@ -1,9 +1,10 @@
 import { defineFacts } from '../../harness/facts.ts'
 
 const read = '2026-11-28'
-const V1 = 'Airflow’s OpenAPI specification of 2.10.0 (stable REST API, v1)'
+const V1 =
+  'Airflow’s OpenAPI specification of 2.10.0 (stable REST API, v1), https://github.com/apache/airflow/blob/2.10.0/airflow/api_connexion/openapi/v1.yaml'
 const V2 = 'Airflow’s OpenAPI specification of 3.2.1 (REST API, v2)'
-const source = (file: string) => `https://github.com/apache/airflow/blob/main/${file}`
+const source = (file: string, at = 'main') => `https://github.com/apache/airflow/blob/${at}/${file}`
 const core = (file: string) => source(`airflow-core/src/airflow/${file}`)
 const backfill = core('models/backfill.py')
 
@@ -18,8 +19,7 @@ export const facts = defineFacts({
     },
     {
       says: 'A page is at most [api] maximum_page_limit long (100 by default); a larger one that is asked for is made smaller without a word. total_entries counts all.',
-      source:
-        'Airflow’s configuration reference, [api] maximum_page_limit; airflow/api_connexion/parameters.py (check_limit); core api_fastapi/common/parameters.py (LimitFilter)',
+      source: `${source('airflow/api_connexion/parameters.py', '00c4d7589d3c19370699d6bd381a140535842e55')} (check_limit); ${core('api_fastapi/common/parameters.py')} (LimitFilter)`,
       read,
     },
     {
@@ -34,8 +34,7 @@ export const facts = defineFacts({
     },
     {
       says: 'A date of a DAG has one run: a second one is answered 409, as a second one of the same id is.',
-      source:
-        'https://github.com/apache/airflow/pull/46554 (names #46295, which made it unique again); airflow/api_connexion/endpoints/dag_run_endpoint.py (post_dag_run)',
+      source: 'https://github.com/apache/airflow/pull/46554 (names #46295, which made it unique again)',
       read,
     },
     {
@@ -50,7 +49,7 @@ export const facts = defineFacts({
     },
     {
       says: 'Airflow 2 gives a run without a date the moment of the call.',
-      source: 'airflow/api_connexion/schemas/dag_run_schema.py (autogenerate)',
+      source: `${source('airflow/api_connexion/schemas/dag_run_schema.py', '2.10.0')} (autogenerate)`,
       read,
     },
     {
@@ -90,19 +89,18 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'A run that was cleared is queued, and has no start and no end.',
-      source: 'airflow/models/taskinstance.py (clear_task_instances)',
+      says: 'A run that has ended and is cleared is queued, and has no start and no end; one that goes on keeps its state.',
+      source: `${source('airflow/models/taskinstance.py', '2.10.0')} (clear_task_instances); ${source('airflow/models/dagrun.py', '2.10.0')} (set_state)`,
       read,
     },
     {
       says: 'Marking a task as success clears what failed after it; where nothing did, its run stays failed.',
-      source: 'airflow/models/dag.py (set_task_instance_state)',
+      source: `${source('airflow/models/dag.py', '2.10.0')} (set_task_instance_state: only_failed)`,
       read,
     },
     {
       says: 'PATCH dagRuns/{id} with queued lets the scheduler look at the run again; with success it sets every task so.',
-      source:
-        'airflow/api/common/mark_tasks.py (set_dag_run_state_to_queued sets the run alone; set_dag_run_state_to_success its tasks too, but for teardowns)',
+      source: `${source('airflow/api/common/mark_tasks.py', '2.10.0')} (set_dag_run_state_to_queued sets the run alone; set_dag_run_state_to_success its tasks too, but for teardowns)`,
       read,
     },
     {
@@ -134,8 +132,8 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'A token that has expired is refused with "Token Expired" until another one is bought.',
-      source: 'Airflow’s configuration reference, [api_auth] jwt_expiration_time',
+      says: 'A token that has expired is refused with 401 “Token Expired”, one that is none with 403.',
+      source: `${source('airflow-core/src/airflow/api_fastapi/core_api/security.py', '00a1c46df0a9a3159f6ab8d8f94f4201b5f16289')} (get_user)`,
       read,
     },
     {
@@ -145,8 +143,7 @@ export const facts = defineFacts({
     },
     {
       says: 'The process of a running task is called “airflow worker -- <id of the try>” in 3, “airflow task runner: <dag> <task> …” in 2.',
-      source:
-        'task-sdk/src/airflow/sdk/execution_time/task_runner.py (startup); airflow/task/task_runner/standard_task_runner.py',
+      source: `${source('task-sdk/src/airflow/sdk/execution_time/task_runner.py')} (startup); ${source('airflow/task/task_runner/standard_task_runner.py', 'be53a88ff75e51f99444bc62ae061006aabc7295')}`,
       read,
     },
     {
@@ -166,12 +163,17 @@ export const facts = defineFacts({
       source: 'https://cloud.google.com/composer/docs/composer-2/access-airflow-api',
       read,
     },
+    {
+      says: 'FAB’s rights are named DAGs, DAG Runs, Task Instances, Task Logs, Pools, ImportError, Datasets or Assets, Connections, Backfills. Other than reading what belongs to a DAG takes can edit on the DAG, and for a task instance the right on DAG Runs and Task Instances both.',
+      source: `${source('airflow/security/permissions.py', '01127354552143ab46dc979bf1e01f1af5a1f323')}; ${source('providers/fab/src/airflow/providers/fab/auth_manager/fab_auth_manager.py', '00c69bf7fe0917cbbecda8bc3347e93a1b1eeb2c')}`,
+      read,
+    },
   ],
   unchecked: [
     { says: 'All of it on a real Airflow, MWAA, Composer or Astronomer.', why: 'none could be run here' },
     {
-      says: 'Airflow 3.0 answers 403 to a token that has expired, later versions 401; both are taken for that where the text says so.',
-      why: 'from memory; the source of 3.0 was not at hand',
+      says: 'Airflow 3.0 answers 403 to a token that has expired; 403 is taken for that where the text says so.',
+      why: 'from knowledge; only later sources, with 401, could be opened',
     },
     {
       says: 'Which 3.2 release first has the mended backfill: the change was merged into its branch on 2026-04-21, and 3.2.2 is taken to be the first for certain.',

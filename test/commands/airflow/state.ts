@@ -114,11 +114,12 @@ export function emptyState(api: 1 | 2) {
           (names.has(t.task) && (!onlyFailed || ['failed', 'upstream_failed'].includes(t.state ?? ''))),
       )
     },
-    /** The run is queued again. */
+    /** A run that has ended is queued again. */
     clear(run: Run, ids: readonly string[], onlyFailed = true, downstream = false): Task[] {
       const cleared = state.taken(run, ids, onlyFailed, downstream)
       for (const task of cleared) Object.assign(task, { state: null, end: undefined })
-      if (cleared.length > 0) Object.assign(run, { state: 'queued', start: undefined, end: undefined })
+      if (cleared.length > 0 && ['success', 'failed'].includes(run.state))
+        Object.assign(run, { state: 'queued', start: undefined, end: undefined })
       return cleared
     },
     /** What such a backfill would run: midnights of a DAG with a schedule whose day is over, and the run that has the date. */

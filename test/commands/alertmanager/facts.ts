@@ -9,12 +9,12 @@ export const facts = defineFacts({
   facts: [
     {
       says: 'GET /api/v2/alerts takes `filter` matchers, one a parameter, and gives only alerts that match all of them; quotes and backslashes of a value are escaped by a backslash.',
-      source: `github.com/prometheus/alertmanager, api/v2/openapi.yaml; ${TRIED}`,
+      source: `https://github.com/prometheus/alertmanager/blob/68fb2d575/api/v2/openapi.yaml; ${TRIED}`,
       read,
     },
     {
       says: 'There is no page and no limit: 12,000 alerts are one answer of several megabytes.',
-      source: `github.com/prometheus/alertmanager, api/v2/openapi.yaml; ${TRIED}`,
+      source: `https://github.com/prometheus/alertmanager/blob/68fb2d575/api/v2/openapi.yaml; ${TRIED}`,
       read,
     },
     { says: 'basic_auth_users of the web.config.file (bcrypt) guards the API: 401 without.', source: TRIED, read },
@@ -22,7 +22,7 @@ export const facts = defineFacts({
     {
       says: 'Since 0.27 label names may be any UTF-8, and in a matcher such a name is quoted; the matchers of before are read as well.',
       source:
-        'github.com/prometheus/alertmanager, CHANGELOG.md of 0.27.0 and docs/configuration.md, “UTF-8 strict mode”',
+        'https://github.com/prometheus/alertmanager/blob/68fb2d575/CHANGELOG.md of 0.27.0, and docs/configuration.md beside it, “UTF-8 strict mode”',
       read,
     },
   ],

@@ -22,6 +22,8 @@ export async function startSts(roles: Readonly<Record<string, string | null>>) {
       if (!/^[\w+=,.@-]{2,64}$/.test(name)) throw wrong("Value at 'roleSessionName' failed to satisfy constraint")
       if (!(seconds >= 900 && seconds <= 43_200)) throw wrong("Value at 'durationSeconds' failed to satisfy constraint")
       if (policy !== null) {
+        if (!/^[\t\n\r\u0020-\u00FF]*$/.test(policy))
+          throw wrong("Value at 'policy' failed to satisfy constraint: pattern")
         if (policy.length > 2_048) throw wrong("Value at 'policy' failed to satisfy constraint: length <= 2048")
         refuseMalformed(policy)
       }

@@ -22,7 +22,7 @@ export const facts = defineFacts({
       source: model('Parameter.ResolvedValue'),
       read,
     },
-    { says: 'A parameter with NoEcho is shown as ****.', source: model('ParameterDeclaration.NoEcho'), read },
+    { says: 'A parameter with NoEcho is not shown.', source: model('ParameterDeclaration.NoEcho'), read },
     {
       says: 'An update that changes nothing is refused: "No updates are to be performed."',
       source: 'https://github.com/getmoto/moto, which the command was run against before',
@@ -35,6 +35,10 @@ export const facts = defineFacts({
     },
   ],
   unchecked: [
+    {
+      says: 'What stands in its place is ****.',
+      why: 'The pages show asterisks, and not all of them as many. Nothing rests on how many there are.',
+    },
     {
       says: 'With UsePreviousValue a parameter of a Systems Manager type is read anew.',
       why: 'Known from practice, written on no page that could be read here; the plan warns of it.',

@@ -12,7 +12,7 @@ export const facts = defineFacts({
     { says: 'One UpdateTable may raise a table and its indexes together.', source: LOCAL, read },
     {
       says: 'A table that is UPDATING refuses UpdateTable with ResourceInUseException, and shows its old units until it is ACTIVE.',
-      source: `${SDK}, errors.d.ts and UpdateTableCommand.d.ts`,
+      source: `${SDK}, errors.d.ts, ResourceInUseException; UpdateTableCommand.d.ts, its text and its example`,
       read,
     },
     {
@@ -26,8 +26,8 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'LimitExceededException is a quota of the account or the table, not a rate.',
-      source: `${SDK}, errors.d.ts`,
+      says: 'LimitExceededException is a limit of table operations that run at once (500 in an account) or a quota, as of 2,500 tables; not a rate.',
+      source: `${SDK}, errors.d.ts, LimitExceededException`,
       read,
     },
     {
@@ -52,6 +52,10 @@ export const facts = defineFacts({
     },
   ],
   unchecked: [
+    {
+      says: 'The service itself takes a table and its indexes in one UpdateTable.',
+      why: 'Its page lists them as operations of which one is taken at once; DynamoDB Local takes both. No account to try it on.',
+    },
     {
       says: 'A switch to on demand and its maximum go into one UpdateTable.',
       why: 'The model allows it; DynamoDB Local 1.25 knows no maximum, and there is no account to try it on. Without the maximum the run fails and says so.',

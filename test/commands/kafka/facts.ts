@@ -1,9 +1,11 @@
 import { defineFacts } from '../../harness/facts.ts'
 
-const message = (name: string) =>
-  `apache/kafka, clients/src/main/resources/common/message/${name}.json; https://kafka.apache.org/protocol`
+/** Kafka's own source, as it was read. */
+const KAFKA = 'https://github.com/apache/kafka/blob/1eb7644349cb07139d6a3c1ad1986979647cac99'
+const message = (name: string) => `${KAFKA}/clients/src/main/resources/common/message/${name}.json`
+const common = (file: string) => `${KAFKA}/clients/src/main/java/org/apache/kafka/common/${file}`
 const MOCK = "tried on librdkafka 2.0.2's mock cluster with kcat 1.7.1 (Debian 12)"
-const BATCH = 'https://kafka.apache.org/documentation/#recordbatch'
+const BATCH = `https://kafka.apache.org/documentation/#recordbatch (${KAFKA}/docs/implementation.html)`
 const read = '2026-11-28'
 
 export const facts = defineFacts({
@@ -39,7 +41,7 @@ export const facts = defineFacts({
     },
     {
       says: 'The key of a control record ends in 0 for an abort and in 1 for a commit; a fetch of what is committed lists where aborted transactions begin.',
-      source: `https://kafka.apache.org/documentation/#controlbatch; ${message('FetchResponse')}`,
+      source: `https://kafka.apache.org/documentation/#controlbatch (${KAFKA}/docs/implementation.html); ${message('FetchResponse')}`,
       read,
     },
     {
@@ -49,49 +51,49 @@ export const facts = defineFacts({
     },
     {
       says: 'DescribeGroups calls a group of KIP-848 dead, without members.',
-      source: 'https://github.com/IBM/sarama/issues/3746; https://github.com/tchiotludo/akhq/pull/2780',
+      source: `${KAFKA}/group-coordinator/src/main/java/org/apache/kafka/coordinator/group/GroupMetadataManager.java (describeGroups); IBM/sarama#3746; tchiotludo/akhq#2780`,
       read,
     },
     {
       says: 'ConsumerGroupDescribe (69) is flexible from version 0 on, and answers GROUP_ID_NOT_FOUND for a group of another kind.',
-      source: `${message('ConsumerGroupDescribeRequest')}; the frames of our broker are read by @platformatic/kafka 2.12.0, and ours are the ones that it writes`,
+      source: `${message('ConsumerGroupDescribeRequest')}; ${message('ConsumerGroupDescribeResponse')}; ${KAFKA}/group-coordinator/src/main/java/org/apache/kafka/coordinator/group/GroupMetadataManager.java (consumerGroup); the frames of our broker are read by @platformatic/kafka 2.12.0, and ours are the ones that it writes`,
       read,
     },
     {
       says: 'OffsetForLeaderEpoch answers where an epoch ended: an end before a committed offset is a log that was cut.',
-      source: `${message('OffsetForLeaderEpochResponse')}; KIP-320`,
+      source: message('OffsetForLeaderEpochResponse'),
       read,
     },
     {
       says: 'A broker refuses a member beside others that speak another protocol of assignment (INCONSISTENT_GROUP_PROTOCOL), and a commit without a member while the group has some (UNKNOWN_MEMBER_ID).',
-      source: 'https://kafka.apache.org/protocol#protocol_error_codes; the second one tried on the mock cluster',
+      source: `${common('protocol/Errors.java')}; the second one ${MOCK}`,
       read,
     },
     {
       says: 'A login by OAUTHBEARER sends "n,,", the token and its extensions, each behind a byte 1.',
-      source: 'RFC 7628, section 3.1; KIP-342',
+      source: `${common('security/oauthbearer/internals/OAuthBearerClientInitialResponse.java')}; https://cwiki.apache.org/confluence/display/KAFKA/KIP-342:+Add+support+for+Custom+SASL+extensions+in+OAuthBearer+authentication; RFC 7628`,
       read,
     },
     {
       says: 'The token for MSK is a presigned kafka-cluster:Connect of 900 seconds, in base64url.',
-      source:
-        'aws-msk-iam-sasl-signer-js 1.0.3, src/index.ts; https://docs.aws.amazon.com/msk/latest/developerguide/iam-access-control.html',
+      source: 'aws-msk-iam-sasl-signer-js 1.0.3 of AWS, src/constants.ts, and the token that it makes',
       read,
     },
     {
       says: 'Brokers hang up on a request of more than 104,857,600 bytes, which the beginning of TLS looks like.',
-      source: 'https://kafka.apache.org/documentation/#brokerconfigs_socket.request.max.bytes',
+      source: `${KAFKA}/server/src/main/java/org/apache/kafka/network/SocketServerConfigs.java (SOCKET_REQUEST_MAX_BYTES_DEFAULT); ${common('network/NetworkReceive.java')}`,
       read,
     },
     {
       says: "Confluent's wire format is a zero, four bytes of the schema's id, then the value.",
       source:
-        'https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format',
+        'https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format, as apache/iggy#2207 quotes its table',
       read,
     },
     {
       says: "Hadoop's LineRecordReader, under Spark, Hive and Athena, passes over EF BB BF at the beginning of a file, compressed or not.",
-      source: 'apache/hadoop, LineRecordReader.java, skipUtfByteOrderMark',
+      source:
+        'https://github.com/apache/hadoop/blob/trunk/hadoop-mapreduce-project/hadoop-mapreduce-client/hadoop-mapreduce-client-core/src/main/java/org/apache/hadoop/mapreduce/lib/input/LineRecordReader.java (skipUtfByteOrderMark)',
       read,
     },
   ],

@@ -2,7 +2,7 @@ import { defineFacts } from '../../harness/facts.ts'
 
 const DG = 'https://docs.aws.amazon.com/redshift/latest/dg'
 const MGMT = 'https://docs.aws.amazon.com/redshift/latest/mgmt'
-const MODEL = '@aws-sdk/client-redshift-data 3.1169, its models'
+const MODEL = '@aws-sdk/client-redshift-data 3.1169.0, models_0.d.ts, enums.d.ts and schemas_0.js'
 const read = '2026-11-28'
 
 export const facts = defineFacts({
@@ -96,7 +96,11 @@ export const facts = defineFacts({
       source: MODEL,
       read,
     },
-    { says: 'ListStatements gives 100 at most, and without a Status those that are FINISHED.', source: MODEL, read },
+    {
+      says: 'ListStatements gives 100 at most, and without a Status those that are FINISHED.',
+      source: 'https://docs.aws.amazon.com/redshift-data/latest/APIReference/API_ListStatements.html',
+      read,
+    },
     { says: 'A workgroup is named by WorkgroupName, and has no DbUser.', source: MODEL, read },
     { says: 'A statement is seen by callers of the same IAM role.', source: `${MGMT}/data-api.html`, read },
     {

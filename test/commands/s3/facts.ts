@@ -9,7 +9,7 @@ export const facts = defineFacts({
   facts: [
     {
       says: 'A part’s checksum must be of the algorithm that the upload was created with; one of an upload without is refused.',
-      source: `${SDK}, models_0.d.ts, UploadPartRequest.ChecksumAlgorithm: it must match the checksum value supplied in CreateMultipartUpload; the wording of the refusal is that of public bug reports: apache/arrow-rs 6793, apache/opendal 4533`,
+      source: `${SDK}, models_1.d.ts, UploadPartRequest.ChecksumAlgorithm: it must match the checksum value supplied in CreateMultipartUpload; the wording of the refusal is that of public bug reports: apache/arrow-rs#6793, apache/opendal#4533`,
       read,
     },
     {
@@ -33,7 +33,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'DeleteObjects takes at most 1,000 keys, wants a checksum or Content-MD5, and an ETag for each key is a condition, in general-purpose buckets too.',
+      says: 'DeleteObjects takes at most 1,000 keys, wants Content-MD5 (the SDK sends a CRC-32 in its place), and an ETag for each key is a condition, in general-purpose buckets too.',
       source: `${SDK}, DeleteObjectsCommand.d.ts; models_0.d.ts, ObjectIdentifier.ETag has no restriction to directory buckets, which LastModifiedTime and Size have`,
       read,
     },
@@ -44,7 +44,7 @@ export const facts = defineFacts({
     },
     {
       says: 'A copy is encrypted as the request or the bucket says, not as its source is; metadata and tags go along.',
-      source: `${SDK}, CopyObjectCommand.d.ts`,
+      source: `${SDK}, models_0.d.ts, CopyObjectRequest.ServerSideEncryption, MetadataDirective, TaggingDirective`,
       read,
     },
     {
@@ -54,7 +54,7 @@ export const facts = defineFacts({
     },
     {
       says: 'GET of an archived object is refused by 403 InvalidObjectState.',
-      source: `${SDK}, models/errors.d.ts, InvalidObjectState; GetObjectCommand.d.ts`,
+      source: `${SDK}, errors.d.ts and schemas_0.js, InvalidObjectState; GetObjectCommand.d.ts`,
       read,
     },
     {
