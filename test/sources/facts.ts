@@ -90,7 +90,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'Datadog sends again on a 5xx only, and waits for 15 seconds.',
+      says: 'Datadog sends again on a 5xx, and five times when there is no connection; it waits for 15 seconds.',
       source: DATADOG,
       read,
     },

@@ -25,7 +25,7 @@ export const facts = defineFacts({
     { says: 'A parameter with NoEcho is not shown.', source: model('ParameterDeclaration.NoEcho'), read },
     {
       says: 'An update that changes nothing is refused: "No updates are to be performed."',
-      source: 'https://github.com/getmoto/moto, which the command was run against before',
+      source: 'boto/boto3#1609',
       read,
     },
     {

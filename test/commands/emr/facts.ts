@@ -10,12 +10,12 @@ export const facts = defineFacts({
   facts: [
     {
       says: 'CancelSteps takes up to 256 steps and is asynchronous: a request that was taken does not promise that a step is cancelled.',
-      source: 'https://docs.aws.amazon.com/emr/latest/APIReference/API_CancelSteps.html',
+      source: '@aws-sdk/client-emr 3.1089.0, CancelStepsCommand.d.ts',
       read,
     },
     {
-      says: 'Running steps can be cancelled from release 5.28.0 on, waiting ones from 4.8.0 on.',
-      source: 'https://docs.aws.amazon.com/emr/latest/APIReference/API_CancelSteps.html',
+      says: 'Running steps can be cancelled from release 5.28.0 on, waiting ones from 4.8.0 on, but for 5.0.0.',
+      source: '@aws-sdk/client-emr 3.1089.0, CancelStepsCommand.d.ts',
       read,
     },
     { says: 'That a running step is cancelled does not let a waiting one begin.', source: PAGE, read },
@@ -32,7 +32,7 @@ export const facts = defineFacts({
     { says: 'ListSteps has pages of 50, and takes at most ten ids.', source: model('ListStepsInput'), read },
     {
       says: 'A cluster has instance groups or instance fleets; asking for the other kind is refused.',
-      source: `${model('ListInstanceFleetsInput')}; moto answers the same error (tried before)`,
+      source: 'turbot/steampipe-plugin-aws#1222',
       read,
     },
     {

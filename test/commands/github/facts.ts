@@ -14,7 +14,7 @@ export const facts = defineFacts({
     },
     {
       says: 'Beyond a secondary limit it answers 403 or 429 with a message that says so, with retry-after or without; then a minute is to be waited.',
-      source: `${LIMITS}; KnpLabs/php-github-api#1070`,
+      source: `${LIMITS}#exceeding-the-rate-limit; KnpLabs/php-github-api#1070`,
       read,
     },
     {
@@ -33,15 +33,24 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'A run names its commit in head_sha; a commit that is not there is 404 or 422.',
-      source: 'tried on npm emulate 0.12.2, service github (404); GitHub’s own text for 422 “No commit found for SHA”',
+      says: 'A run names its commit in head_sha; a commit that is not there is 404.',
+      source: 'tried on npm emulate 0.12.2, service github (404)',
+      read,
+    },
+    {
+      says: 'A request without a valid user agent is refused.',
+      source: 'https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api#user-agent-required',
       read,
     },
   ],
   unchecked: [
     {
-      says: 'A request without a user agent is refused with 403.',
-      why: 'known from practice; the page was not at hand',
+      says: 'A commit that is not there may be 422, “No commit found for SHA”.',
+      why: 'seen in what public programs log, on no page; both are read the same',
+    },
+    {
+      says: 'The refusal of a request without a user agent is 403.',
+      why: 'known from practice; the page says only that it is rejected',
     },
     {
       says: 'Which conclusions there are: success, failure, neutral, cancelled, skipped, timed_out, action_required, stale, startup_failure, or null.',

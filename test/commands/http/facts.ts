@@ -23,7 +23,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: '502 and 504 are a gateway’s own words: the service behind it may have done what it was asked.',
+      says: '502 and 504 are a gateway’s own words, not those of the service behind it.',
       source: `${HTTP}#section-15.6.3 and #section-15.6.5`,
       read,
     },
@@ -41,8 +41,12 @@ export const facts = defineFacts({
   ],
   unchecked: [
     {
-      says: 'The sections of RFC 8259, 9110, 6585 and 8288 that are named above.',
-      why: 'cited from knowledge; the grammar of Retry-After was compared with public implementations on that day, the other texts were not opened again',
+      says: 'What stands behind a 502 or 504 may have done what it was asked.',
+      why: 'it follows from what the RFC says they are; the RFC itself does not say it',
+    },
+    {
+      says: 'The texts of the RFCs in full.',
+      why: 'RFC 9110 (8.4, 12.5.3, 10.2.3, 15.3.5, 15.6.3) and RFC 8259 were read where others quote them word for word; RFC 6585 and RFC 8288 are named from knowledge',
     },
     {
       says: 'Names by which services say that a list goes on: total, total_count, has_more, next, nextPageToken and their like.',

@@ -21,12 +21,13 @@ export const facts = defineFacts({
     },
     {
       says: 'The HPA that KEDA makes is owned by its ScaledObject, is deleted or bounded to the number while that is paused, and is no second autoscaler.',
-      source: 'github.com/kedacore/keda, controllers/keda/hpa.go and the scale executor',
+      source:
+        'https://github.com/kedacore/keda/blob/main/controllers/keda/hpa.go (executor.GetPausedReplicaCount), kedacore/keda#6800',
       read,
     },
     {
       says: 'A place in a list (continue) can be forgotten: 410 Gone with the reason Expired, “The provided continue parameter is too old to display a consistent list result”.',
-      source: `${MODEL} V1ListMeta.continue; github.com/kubernetes/apiserver, storage/etcd3`,
+      source: `${MODEL} V1ListMeta.continue; https://github.com/kubernetes/apiserver/tree/master/pkg/storage/etcd3`,
       read,
     },
     {
@@ -61,7 +62,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'A projected token lives an hour by default; the kubelet writes a new one at 80 percent of that.',
+      says: 'A projected token lives an hour by default; the kubelet writes a new one at 80 percent of that, or after a day.',
       source: `${MODEL} V1ServiceAccountTokenProjection.expirationSeconds`,
       read,
     },
@@ -71,8 +72,9 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'An EKS token is `k8s-aws-v1.` and the base64url, without padding, of a GetCallerIdentity URL signed over host and x-k8s-aws-id for 60 seconds.',
-      source: 'five public clients of different authors that make it (code search for x-k8s-aws-id)',
+      says: 'An EKS token is `k8s-aws-v1.` and the base64url, without padding, of a GetCallerIdentity URL signed over host and x-k8s-aws-id; it is signed for 60 seconds, and taken for fifteen minutes.',
+      source:
+        'https://github.com/kubernetes-sigs/aws-iam-authenticator/blob/0221afb8e2a5d14a20a93473edc4c2aa7676ce95/pkg/token/token.go',
       read,
     },
   ],

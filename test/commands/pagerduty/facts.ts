@@ -13,7 +13,8 @@ export const facts = defineFacts({
     },
     {
       says: 'A change carries From: the email address of a valid user of the account.',
-      source: 'PagerDuty’s OpenAPI, header From of PUT /incidents/{id}, as public clients of it quote it',
+      source:
+        'https://github.com/PagerDuty/api-schema, reference/REST/openapiv3.json, header From of PUT /incidents/{id}, whose words public clients repeat',
       read,
     },
     {

@@ -19,13 +19,12 @@ export const facts = defineFacts({
     },
     {
       says: 'A snapshot that another account shares has its ARN as its identifier.',
-      source: 'https://github.com/boto/boto3/issues/2335',
+      source: 'boto/boto3#2335',
       read,
     },
     {
-      says: 'A snapshot asked for by its ARN is not found; a cluster is found by identifier or ARN.',
-      source:
-        'https://github.com/getmoto/moto, which the command was run against before, and @aws-sdk/client-rds 3.1169.0, models_0.d.ts, DescribeDBClustersMessage',
+      says: 'A cluster is found by identifier or ARN.',
+      source: model('DescribeDBClustersMessage.DBClusterIdentifier'),
       read,
     },
     {
@@ -45,6 +44,10 @@ export const facts = defineFacts({
     },
   ],
   unchecked: [
+    {
+      says: 'A snapshot of the account itself that is asked for by its ARN is not found.',
+      why: 'moto answers so; the reference speaks of identifiers only. The command asks by the identifier.',
+    },
     {
       says: 'A cancel is not seen by the first looks after it, and neither is another class.',
       why: 'No page says how soon a change is read back. No account to try it on.',
