@@ -13,7 +13,7 @@ export type AlertLabels = Readonly<{ known: readonly string[]; absent: readonly 
 
 /** Other ways to write a slot, of shells, Go's templates and Prometheus' own; and a name that stands alone. */
 const SLOTLIKE =
-  /\$\{|\{\{[^}]*(labels?|annotations?)\b|\$\(?(labels?|annotations?)\b|[{(<]\s*\$?(labels?|annotations?)[.[]|^\s*(labels|annotations)(\.[\w.-]+|\[.*\])\s*$/i
+  /\$\{|\{\{[^}]*(labels?\b|annotations?\b|\$)|\$\(?(labels?|annotations?)\b|[{(<]\s*\$?(labels?|annotations?)[.[]|^\s*(labels|annotations)(\.[\w.-]+|\[.*\])\s*$/i
 
 /** What is left of a string without its slots, if that looks like one that is none. */
 function wrongSlot(text: string): string | null {
@@ -23,7 +23,8 @@ function wrongSlot(text: string): string | null {
 
 /** How to write what was likely meant. */
 function slotRemedy(rest: string): string {
-  const [, from, name] = /(labels?|annotations?)\s*(?:\.|\[["'\s]*)\s*([^\s"'\]})|]+)/i.exec(rest) ?? []
+  const [, from, name] =
+    /(labels?|annotations?)\s*(?:\.|\[["'\s]*)\s*([^\s"'\]})|]+?)(?:[:?][-=+?]|[\s"'\]})|]|$)/i.exec(rest) ?? []
   const kind = from?.toLowerCase().startsWith('l') ? 'labels' : 'annotations'
   const meant = name && (/^[A-Za-z_][\w.-]*$/.test(name) ? `\${${kind}.${name}}` : `\${${kind}["${name}"]}`)
   return `${meant ? `Write ${meant} if that was meant: only` : 'Only'} \${labels.name}, \${labels["any/name"]} and the same of annotations can be filled in; there is no expression language`

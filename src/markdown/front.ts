@@ -28,6 +28,11 @@ const notALabel = (name: string): string | null =>
   name !== '<<'
     ? null
     : `${quote(name)} is not the name of a label`
+/** What nobody sees, or takes for a blank, and copied text is full of. */
+const UNSEEN = /[\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u
+const named = (character: string): string =>
+  `a character that nobody sees (U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')})`
+const UNSEEN_REMEDY = 'Type it anew; if the label has it, write a pattern such as "/a.b/"'
 /** Longer names are cut when an alert comes. */
 const LIMITS_NAME = 256
 const LABEL_REMEDY =
@@ -154,7 +159,9 @@ function readMatch(entry: Entry | undefined, report: Report): Record<string, Mat
   return Object.fromEntries(
     entry.value.entries.flatMap(({ key, at, value }): [string, Matcher][] => {
       const no = notALabel(key)
+      const unseen = UNSEEN.exec(key)?.[0]
       if (no) report(at, no, LABEL_REMEDY)
+      else if (unseen !== undefined) report(at, `the label ${quote(key)} holds ${named(unseen)}`, 'Type it anew')
       const matcher = readMatcher(key, value, report)
       return matcher ? [[key, matcher]] : []
     }),
@@ -172,6 +179,22 @@ function readMatcher(label: string, value: Tree, report: Report): Matcher | null
   }
   if (/\$\{|\{\{/.test(value.value))
     report(value.at, `the matcher of ${quote(label)} holds a slot, which nothing fills`, 'Write what the label must be')
+  const unseen = UNSEEN.exec(value.value)?.[0]
+  if (unseen !== undefined) {
+    report(value.at, `the matcher of ${quote(label)} holds ${named(unseen)}`, UNSEEN_REMEDY)
+    return null
+  }
+  if (/^[“”„‘’‚«].*[“”‘’»]$/.test(value.value)) {
+    report(value.at, `the matcher of ${quote(label)} stands in quotes that are none in YAML`, 'Write straight ones')
+    return null
+  }
+  const flagged = /^\/(.+)\/([gimsuy]{1,3})$/.exec(value.value)
+  if (flagged && (flagged[2]!.includes('i') || /[*+?()|^$[\]{}\\]/.test(flagged[1]!))) {
+    const remedy =
+      'Put letters for all of a pattern at its beginning, as in "/(?i)lag.*/"; a path that ends so is "/\\/mnt\\/i/"'
+    report(value.at, `the matcher of ${quote(label)} has letters after the pattern, so it is none`, remedy)
+    return null
+  }
   const pattern = /^\/(.*)\/$/s.exec(value.value)?.[1]
   if (pattern === undefined) return { kind: 'equals', value: value.value }
   const why = pattern === '' ? 'it is empty' : whyNot(pattern)

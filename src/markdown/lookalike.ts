@@ -18,7 +18,10 @@ const NAME_LINE =
 const ITEM = /^\s*[-*+]\s/
 const PARAMETER = /^\s*([A-Za-z_][\w-]*)\s*:(?:\s|$)/
 /** `##Skip it`: no heading in CommonMark, since there is no blank. */
-const HEADING = /^ {0,3}##[^#\s]/
+const HEADING = /^ {0,3}##[^#\t ]/
+/** A line of text, and one that makes it a heading in CommonMark, which is none here. */
+const TEXT = /^ {0,3}(?![#>|]|[-*+] |\d+[.)] )\S/
+const UNDERLINE = /^ {0,3}(?:-{2,}|={2,})[ \t]*$/
 
 /**
  * Reports what looks like a call or a step and is none, so that nobody waits for a button that never comes: a command named in
@@ -60,6 +63,18 @@ export function checkLookalikes(
     if (inside.has(i + 1) || body.hidden.has(i + 1)) continue
     if (HEADING.test(line))
       report({ line: i + 1 }, `${quote(line.trim())} is no heading, so it begins no step`, 'Put a blank after the "##"')
+    else if (
+      UNDERLINE.test(line) &&
+      i > 0 &&
+      TEXT.test(lines[i - 1]!) &&
+      !PARAMETER.test(lines[i - 1]!) &&
+      !inside.has(i)
+    )
+      report(
+        { line: i },
+        `${quote(lines[i - 1]!.trim())} with a line below it begins no step`,
+        'Write "## " before it, or an empty line between the two',
+      )
     const id =
       named(CALL_LINE.exec(line)?.[1] ?? INNER.exec(line)?.[1]) ??
       exact(ITEM.test(line) ? undefined : NAME_LINE.exec(line)?.[1], commands)

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml'
+import { type ErrorCode, isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml'
 import { type Place, quote, type Report } from './fault.ts'
 
 /** YAML as playbooks may use it: plain JSON values with their places. `faulty` stands for what is reported already. */
@@ -14,6 +14,14 @@ export type Entry = Readonly<{ key: string; at: Place; value: Tree }>
 
 /** A mapping whose values hold lists or mappings of scalars is the deepest that a playbook needs. */
 const DEEPEST = 2
+const QUOTES = 'Put the whole value in quotes'
+/** What the slips in use mean, and what to do, by the code of the library. */
+const EXPLAINED: Partial<Record<ErrorCode, readonly [what: string, remedy: string]>> = {
+  BAD_SCALAR_START: ['a value begins with a character that YAML keeps for itself (@, ` or %)', QUOTES],
+  BLOCK_AS_IMPLICIT_KEY: ['a value holds ": "', QUOTES],
+  MULTIPLE_DOCS: ['a line "---" or "..." begins a second document', 'Keep one'],
+  TAB_AS_INDENT: ['a line begins with a tab', 'Write blanks instead'],
+}
 /** One slip can make YAML's parser complain on each line that follows. */
 const MOST_ERRORS = 10
 
@@ -45,7 +53,8 @@ export function readMapping(
       const where = at(error.pos[0])
       if (lines.has(where.line) || lines.size === MOST_ERRORS) continue
       lines.add(where.line)
-      report(where, `the YAML does not parse: ${quote(error.message.split('\n', 1)[0]!)}`, 'Correct it')
+      const [what, remedy] = EXPLAINED[error.code] ?? [quote(error.message.split('\n', 1)[0]!), 'Correct it']
+      report(where, `the YAML does not parse: ${what}`, remedy)
     }
     if (doc.errors.length > 0) return null
     if (doc.contents === null || (isScalar(doc.contents) && doc.contents.value === null)) return []

@@ -13,7 +13,7 @@ const ISO = new RegExp(String.raw`^${DATE}(?:(?:T|\s+|_|(?=\d{6}$))${CLOCK}(?:\.
 const DIGITS_OF_A_DATE = /^\d{8}(\d{6})?$/
 /** The zone once more, by name: Go prints `+0000 UTC`, Java `+01:00[Europe/Paris]`. */
 const REPEATED = /([+-]\d\d:?\d\d|Z)(?: [A-Z]{3,5}(?: m=\S+)?|\[[^\]]*\])$/
-const WEEKDAY = String.raw`(?:[A-Z][a-z]{2,8},? +)?`
+const WEEKDAY = '(?:[A-Z][a-z]{2,8},? +)?'
 const TIME = String.raw`(?<clock>\d\d:\d\d(?::\d\d)?)`
 const NAMED_ZONE = String.raw`(?:GMT|UTC|Z)?(?<offset>[+-]\d{4})?`
 /** With the month's name: HTTP and e-mail (`Sat, 14 Mar 2026 01:00:08 GMT`), `date` (`Sat Mar 14 01:00:08 UTC 2026`), JavaScript. */

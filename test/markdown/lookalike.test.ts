@@ -208,3 +208,67 @@ describe('a name', () => {
     ['topic', 'topic'],
   ])('%s is another than %s', (name, other) => expect(misspelt(name, [other])).toBeNull())
 })
+
+describe('what looks like a heading and is none', () => {
+  it.each([
+    ['Replace it\n----------\nText.', '9: "Replace it" with a line below it begins no step'],
+    ['Replace it\n===\nText.', '9: "Replace it" with a line below it begins no step'],
+    ['##\u00a0Replace it', '9: "##\u00a0Replace it" is no heading, so it begins no step'],
+  ])('%j is named', (text, what) => expect(whats(book(text))).toEqual([what]))
+
+  it.each([
+    'Text.\n\n---\n\nText.',
+    '| a | b |\n| --- | --- |\n| 1 | 2 |',
+    `${FENCE}\nName\n----\n${FENCE}`,
+    '- an item\n---\nText.',
+    '<!--\nReplace it\n---\n-->',
+  ])('%j is not', (text) => expect(whats(book(text))).toEqual([]))
+})
+
+describe('a matcher that could never match', () => {
+  it.each([
+    ['{ alertname: X, topic: /lag.*/i }', 'the matcher of "topic" has letters after the pattern, so it is none'],
+    ['{ alertname: X, topic: "/^lag$/s" }', 'the matcher of "topic" has letters after the pattern, so it is none'],
+    ['{ alertname: X, topic: "or\u200bders" }', 'the matcher of "topic" holds a character that nobody sees (U+200B)'],
+    ['{ alertname: X, topic: "orders\u00a0" }', 'the matcher of "topic" holds a character that nobody sees (U+00A0)'],
+    ['{ alertname: X, "to\u200bpic": a }', 'the label "to\u200bpic" holds a character that nobody sees (U+200B)'],
+    ['{ alertname: X, topic: “orders” }', 'the matcher of "topic" stands in quotes that are none in YAML'],
+  ])('%s is named', (match, what) =>
+    expect(whats(book('Text.', { match, group_by: '[alertname]' }))).toEqual([`3: ${what}`]),
+  )
+
+  it.each([
+    '{ alertname: X, topic: /var/lib }',
+    '{ alertname: X, topic: "/(?i)lag.*/" }',
+    '{ alertname: X, topic: Größe – 大 }',
+  ])('%s is none', (match) => expect(whats(book('Text.', { match }))).toEqual([]))
+})
+
+describe('YAML that does not parse', () => {
+  it.each([
+    [
+      { owner: '@data' },
+      'a value begins with a character that YAML keeps for itself (@, ` or %)',
+      'Put the whole value in quotes',
+    ],
+    [{ owner: 'data: platform' }, 'a value holds ": "', 'Put the whole value in quotes'],
+    [{ match: '\n\talertname: X' }, 'a line begins with a tab', 'Write blanks instead'],
+    [
+      { match: '{ alertname: X }\n...\nseverity: critical' },
+      'a line "---" or "..." begins a second document',
+      'Keep one',
+    ],
+  ])('is explained: %j', (front, what, remedy) => {
+    const result = parse(book('Text.', { group_by: '[alertname]', ...front } as never))
+    expect(result.ok ? [] : result.faults[0]).toMatchObject({ what: `the YAML does not parse: ${what}`, remedy })
+  })
+})
+
+it('suggests the label of a slot with a default, and takes no variable of Prometheus for text', () => {
+  const faults = (topic: string) => {
+    const result = parse(book(`${FENCE}${GOOD}\ntopic: "${topic}"\ngroup: g\n${FENCE}`))
+    return result.ok ? [] : result.faults.map((f) => f.remedy)
+  }
+  expect(faults(`\${labels.topic:-orders}`)).toEqual([expect.stringContaining(`Write ${SLOT} if`)])
+  expect(faults('{{ $value }}')).toHaveLength(1)
+})
