@@ -64,11 +64,26 @@ const SECRET_TEXTS: readonly [RegExp, string][] = [
   // user:password@host of any URL; the user stays.
   [/([a-z][a-z0-9+.-]*:\/\/[^\s:/?#@]*:)[^\s/]+(?=@)/gi, `$1${HIDDEN}`],
   [/(\b(?:basic|bearer)\s+)[A-Za-z0-9+/._~=-]{8,}/gi, `$1${HIDDEN}`],
+  // What a header holds up to its end: schemes differ, and signatures and further cookies stand behind the first blank.
+  [/\b((?:proxy-)?authorization["']?\s*[:=]\s*["']?)(?![\s"']|(?:basic|bearer)\s)[^\r\n"']+/gi, `$1${HIDDEN}`],
+  [/\b((?:set-)?cookie["']?\s*:\s*["']?)[^\r\n"']+/gi, `$1${HIDDEN}`],
+  // SQL: ALTER USER … PASSWORD '…', IDENTIFIED BY '…', COPY … SECRET_ACCESS_KEY '…', CREDENTIALS '…'.
+  [
+    /\b((?:password|passwd|identified\s+by|secret_access_key|access_key_id|session_token|credentials)(?:\s+as)?\s+(?:E|U&)?')(?:[^'\\]|\\.|'')*(?:'|$)/gi,
+    `$1${HIDDEN}'`,
+  ],
+  // Tokens of Hugging Face, Databricks, Grafana and DigitalOcean, and one that stands for the user of a URL.
+  [/\b(?:hf_[A-Za-z]{30,}|dapi[0-9a-f]{32}(?:-\d)?|glsa_\w{30,}|dop_v1_[0-9a-f]{60,})/g, HIDDEN],
+  [/([a-z][a-z0-9+.-]*:\/\/)[\w-]{20,}(?=@)/gi, `$1${HIDDEN}`],
+  // What signs a URL: S3, CloudFront, Azure, Google.
+  [/([?&;](?:x-amz-signature|x-goog-signature|signature|sig)=)[^\s&"'<>]+/gi, `$1${HIDDEN}`],
   [/(https:\/\/hooks\.slack\.com\/\w+\/)[\w/]+/g, `$1${HIDDEN}`],
 ]
 
 /** `password=…`, `"apiKey": "…"`, `--token …`: a name that tells, a sign, and a value. */
-const NAMED = /(["']?)([A-Za-z][\w.-]{1,60})\1(\s*[:=]\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&"'}\])]+)/g
+const NAMED =
+  /(["']?)([A-Za-z][\w.-]{1,60})\1(\s*(?:=>|:=|[:=])\s*)("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&"'}\])]+)/g
+const HIDDEN_VALUE = /^["']?\[secret/
 const FLAG = /(--?)([A-Za-z][\w-]{1,60})(\s+)(?!-)(\S+)/g
 
 /** A text of a foreign system with what looks like a secret taken out: keys, tokens, passwords in URLs, named values. */
@@ -76,7 +91,7 @@ export function maskSecrets(text: string): string {
   const masked = SECRET_TEXTS.reduce((left, [pattern, kept]) => left.replace(pattern, kept), text)
   return masked
     .replace(NAMED, (all, quote, name, sign, value) =>
-      isSecretName(name) && !value.startsWith(HIDDEN) ? `${quote}${name}${quote}${sign}${hidden(value)}` : all,
+      isSecretName(name) && !HIDDEN_VALUE.test(value) ? `${quote}${name}${quote}${sign}${hidden(value)}` : all,
     )
     .replace(FLAG, (all, dash, name, blank, value) =>
       isSecretName(name) && value !== HIDDEN ? `${dash}${name}${blank}${HIDDEN}` : all,

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineRead, type EvidenceBlock, type ReadContext } from '../../src/domain/command.ts'
+import { maskSecrets } from '../mask.ts'
 import type { Airflow } from './client.ts'
 import { airflow } from './connection.ts'
 import { isCritical } from './guards.ts'
@@ -79,7 +80,9 @@ async function logTail(client: Airflow, task: TaskInstance, ctx: ReadContext): P
 
 /** The last lines of a log that hold something, each cut to 300 characters. */
 export function lastLines(log: string, most: number): string {
-  const lines = log.split('\n').filter((text) => text.trim() !== '')
+  const lines = maskSecrets(log)
+    .split('\n')
+    .filter((text) => text.trim() !== '')
   return (
     lines
       .slice(-most)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { defineRead } from '../../src/domain/command.ts'
+import { maskSecrets } from '../mask.ts'
 import { kubernetes, Name } from './connection.ts'
 import { type Cluster, look, readable } from './deployment.ts'
 import type { Event } from './nouns.ts'
@@ -46,7 +47,7 @@ export const events = defineRead({
                     String(event.series?.count ?? event.count ?? 1),
                     event.type === 'Normal' ? event.reason : `⚠ ${event.reason}`,
                     `${event.involvedObject.kind} ${event.involvedObject.name}`,
-                    event.message.replace(/\s+/g, ' ').slice(0, 300),
+                    maskSecrets(event.message).replace(/\s+/g, ' ').slice(0, 300),
                   ]),
                 omitted: Math.max(0, sorted.length - SHOWN),
               },

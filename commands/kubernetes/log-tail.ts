@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { defineRead, Refused } from '../../src/domain/command.ts'
-import { createMask } from '../mask.ts'
+import { createMask, maskSecrets } from '../mask.ts'
 import { kubernetes, Name } from './connection.ts'
 import { type Cluster, containersOf, living, look, readable, restartsOf } from './deployment.ts'
 import type { Pod } from './nouns.ts'
@@ -83,8 +83,7 @@ function hide(log: string, pod: Pod, lines: number): string {
     .flatMap(({ name, value }) => (value && value.length >= 6 && SECRET_NAME.test(name) ? [value] : []))
   const mask = createMask(values)
   const bytes = Buffer.concat([mask.push(Buffer.from(log)), mask.end()])
-  return bytes
-    .toString('utf8')
+  return maskSecrets(bytes.toString('utf8'))
     .replace(/\b((?:Bearer|Basic) +)[\w+/=.~-]{8,}/gi, '$1[secret]')
     .replace(/(:\/\/[^\s:/@]{0,100}:)[^\s/@]{1,200}@/g, '$1[secret]@')
     .replace(

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { maskSecrets } from '../mask.ts'
 import { changed } from './changed.ts'
 import { SIGNAL_WAIT_MS } from './connection.ts'
 import { SqlFault } from './faults.ts'
@@ -132,7 +133,7 @@ const toSession = (row: Row): Session => ({
   database: clean(row.database, 63),
   application: clean(row.application, 63),
   client: row.client,
-  query: clean(row.query, 300),
+  query: clean(maskSecrets(row.query), 300),
   rawQuery: row.query,
   ageSeconds: row.age_seconds,
   waitsFor: clean(row.waits_for, 120),

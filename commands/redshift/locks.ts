@@ -1,4 +1,5 @@
 import { Refused } from '../../src/domain/command.ts'
+import { maskSecrets } from '../mask.ts'
 import { changed } from '../postgres/changed.ts'
 import type { Sql } from '../postgres/session.ts'
 import type { Session } from '../postgres/sessions.ts'
@@ -155,7 +156,7 @@ export async function readLockers(sql: Sql, now: Date): Promise<Locker[]> {
       database: clean(s.database, 63),
       application: '',
       client: '',
-      query: clean(query?.query ?? '', 300),
+      query: clean(maskSecrets(query?.query ?? ''), 300),
       rawQuery: query?.query ?? '',
       ageSeconds: Math.max(0, (now.getTime() - Date.parse(utc(since))) / 1000),
       waitsFor: wait ? named(wait.lock) : '',

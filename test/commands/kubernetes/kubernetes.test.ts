@@ -131,10 +131,11 @@ describe('kubernetes.log-tail', () => {
         'far above',
         'connect postgres://app:hunter2222@db/x as canary-db-password',
         'Authorization: Bearer abcdefghijklmnop level informational',
+        'DB_PASSWORD=hunter3333 and ghp_abcdefghijklmnopqrstuvwxyz012345',
         'api_key = "k-123456" SyntaxError: Unexpected end of JSON input',
       ].join('\n'),
     )
-    const { summary, blocks } = await read(logTail, { ...at, lines: 3 })
+    const { summary, blocks } = await read(logTail, { ...at, lines: 4 })
     expect(summary).toMatch(
       /^The end of the log of streaming\/loader-\S+, container app, the run before its last start\.$/,
     )
@@ -143,7 +144,8 @@ describe('kubernetes.log-tail', () => {
         type: 'code',
         text: [
           'connect postgres://app:[secret]@db/x as [secret]',
-          'Authorization: Bearer [secret] level informational',
+          'Authorization: [secret] [secret] level informational',
+          'DB_PASSWORD=[secret] and [secret]',
           'api_key = "[secret]" SyntaxError: Unexpected end of JSON input',
         ].join('\n'),
       },

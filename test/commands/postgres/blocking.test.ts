@@ -270,4 +270,13 @@ describe('postgres.terminate-sessions', () => {
     expect(query).toMatch(/^select 'x+…$/)
     expect([...query]).toHaveLength(300)
   })
+
+  it('shows no password that a statement sets', async () => {
+    const root = await holder(1)
+    await root.query(`/* alter role app password 'hunter2' */ select 1`)
+    await waiter(1)
+    const made = await plan()
+    expect(made.targets[0]?.details.query).toBe("/* alter role app password '[secret]' */ select 1")
+    expect(JSON.stringify(made)).not.toContain('hunter2')
+  })
 })
