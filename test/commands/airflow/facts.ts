@@ -149,7 +149,7 @@ export const facts = defineFacts({
     {
       says: 'MWAA: POST /webtoken/{Name} of env.airflow.<region>.amazonaws.com, signed for the service airflow, gives WebToken (60 s) and WebServerHostname.',
       source:
-        '@aws-sdk/client-mwaa 3.523.0, CreateWebLoginTokenCommand; https://docs.aws.amazon.com/mwaa/latest/userguide/call-mwaa-apis-web.html',
+        'https://docs.aws.amazon.com/mwaa/latest/API/API_CreateWebLoginToken.html; https://docs.aws.amazon.com/mwaa/latest/userguide/call-mwaa-apis-web.html',
       read,
     },
     {

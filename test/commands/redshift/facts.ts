@@ -67,7 +67,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'A VARCHAR is not widened with the encodings BYTEDICT, RUNLENGTH, TEXT255, TEXT32K, with a default value, or of a UNIQUE, PRIMARY KEY or FOREIGN KEY.',
+      says: 'A VARCHAR is not widened with the encodings BYTEDICT, RUNLENGTH, TEXT255, TEXT32K, with a default value, of a UNIQUE, PRIMARY KEY or FOREIGN KEY, or inside a transaction block.',
       source: `${DG}/r_ALTER_TABLE.html`,
       read,
     },
@@ -87,7 +87,7 @@ export const facts = defineFacts({
       read,
     },
     {
-      says: 'The Data API keeps a statement for 24 hours, its ClientToken for 8, and takes 100 KB of SQL.',
+      says: 'The Data API keeps results for 24 hours, and takes 100 KB of SQL.',
       source: `${MGMT}/data-api.html`,
       read,
     },
@@ -121,6 +121,10 @@ export const facts = defineFacts({
     },
   ],
   unchecked: [
+    {
+      says: 'A ClientToken is known for 8 hours.',
+      why: 'From knowledge: the model says that it makes a request idempotent, and not for how long; the page could not be opened here.',
+    },
     {
       says: 'A run of multibyte characters is kept as one period for each byte or for each character: both are taken.',
       why: 'The page says neither, and no Redshift could be asked.',
