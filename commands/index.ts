@@ -53,12 +53,15 @@ import { validateDump } from './kafka/validate-dump.ts'
 import { kubernetes } from './kubernetes/connection.ts'
 import { events as kubernetesEvents } from './kubernetes/events.ts'
 import { logTail } from './kubernetes/log-tail.ts'
+import { nodes } from './kubernetes/nodes.ts'
 import { pods } from './kubernetes/pods.ts'
 import { resumeAutoscaler } from './kubernetes/resume-autoscaler.ts'
 import { revisions } from './kubernetes/revisions.ts'
 import { rolloutRestart } from './kubernetes/rollout-restart.ts'
 import { rolloutUndo } from './kubernetes/rollout-undo.ts'
 import { scale } from './kubernetes/scale.ts'
+import { volumes } from './kubernetes/volumes.ts'
+import { workloads } from './kubernetes/workloads.ts'
 import { cleanUp } from './machines/clean-up.ts'
 import { machines } from './machines/connection.ts'
 import { cycleInstances } from './machines/cycle-instances.ts'
@@ -191,6 +194,9 @@ export const commands: readonly Command[] = [
   copy,
   rebootCluster,
   pods,
+  workloads,
+  volumes,
+  nodes,
   logTail,
   kubernetesEvents,
   revisions,

@@ -16,6 +16,7 @@ import { Refused, Unanswered } from '../../src/domain/command.ts'
 import { retryAfterMs } from '../http/patience.ts'
 import { shaped } from '../http/shape.ts'
 import { Deployment, Event, Hpa, Pod, ReplicaSet, ScaledObject } from './nouns.ts'
+import { Claim, CronJob, DaemonSet, Job, Node, StatefulSet, StorageClass } from './resources.ts'
 import type { Tokens } from './tokens.ts'
 
 /** A deployment, or another thing, by its place in the cluster. */
@@ -30,6 +31,10 @@ export type Listed<T> = Readonly<{ items: readonly T[]; whole: boolean }>
 export const KINDS = {
   deployments: { group: 'apps', version: 'v1', plural: 'deployments' },
   replicaSets: { group: 'apps', version: 'v1', plural: 'replicasets' },
+  statefulSets: { group: 'apps', version: 'v1', plural: 'statefulsets' },
+  daemonSets: { group: 'apps', version: 'v1', plural: 'daemonsets' },
+  jobs: { group: 'batch', version: 'v1', plural: 'jobs' },
+  cronJobs: { group: 'batch', version: 'v1', plural: 'cronjobs' },
   hpas: { group: 'autoscaling', version: 'v2', plural: 'horizontalpodautoscalers' },
   scaledObjects: { group: 'keda.sh', version: 'v1alpha1', plural: 'scaledobjects' },
   applications: { group: 'argoproj.io', version: 'v1alpha1', plural: 'applications' },
@@ -251,9 +256,12 @@ export function createKubernetes({ server, ca }: { server: string; ca?: string |
     const found = await orNull(
       call(what, signal, true, () => objects.getNamespacedCustomObject({ ...KINDS[kind], ...place }, options(signal))),
     )
-    if (found === null) return null
+    return found === null ? null : asAsked(what, schema, place.name, found)
+  }
+  /** The very one that was asked for. */
+  function asAsked<T>(what: string, schema: z.ZodType<T>, name: string, found: unknown): T {
     const named = (found as { metadata?: { name?: unknown } } | null)?.metadata?.name
-    if (named !== place.name) throw new Error(`kubernetes: ${what} was answered with another one: ${String(named)}`)
+    if (named !== name) throw new Error(`kubernetes: ${what} was answered with another one: ${String(named)}`)
     return shaped(schema, found, `kubernetes: ${what}`)
   }
 
@@ -266,6 +274,31 @@ export function createKubernetes({ server, ca }: { server: string; ca?: string |
       get('deployments', Deployment, place, signal),
     replicaSets: (namespace: string, labelSelector: string, signal: AbortSignal): Promise<Listed<ReplicaSet>> =>
       listOf('replicaSets', ReplicaSet, namespace, labelSelector, signal),
+    deployments: (namespace: string, signal: AbortSignal): Promise<Listed<Deployment>> =>
+      listOf('deployments', Deployment, namespace, '', signal),
+    statefulSets: (namespace: string, signal: AbortSignal): Promise<Listed<StatefulSet>> =>
+      listOf('statefulSets', StatefulSet, namespace, '', signal),
+    daemonSets: (namespace: string, signal: AbortSignal): Promise<Listed<DaemonSet>> =>
+      listOf('daemonSets', DaemonSet, namespace, '', signal),
+    jobs: (namespace: string, signal: AbortSignal): Promise<Listed<Job>> => listOf('jobs', Job, namespace, '', signal),
+    cronJobs: (namespace: string, signal: AbortSignal): Promise<Listed<CronJob>> =>
+      listOf('cronJobs', CronJob, namespace, '', signal),
+    claims: (namespace: string, signal: AbortSignal): Promise<Listed<Claim>> =>
+      all(`GET persistentvolumeclaims of ${namespace}`, signal, Claim, async (paging) =>
+        asSent(await core.listNamespacedPersistentVolumeClaim({ namespace, ...paging }, options(signal))),
+      ),
+    /** Of the whole cluster, as a node is: the role of one namespace does not reach them. */
+    async storageClass(name: string, signal: AbortSignal): Promise<StorageClass | null> {
+      const what = `GET storageclasses ${name}`
+      const asked = { group: 'storage.k8s.io', version: 'v1', plural: 'storageclasses', name }
+      const found = await orNull(call(what, signal, true, () => objects.getClusterCustomObject(asked, options(signal))))
+      return found === null ? null : asAsked(what, StorageClass, name, found)
+    },
+    async node(name: string, signal: AbortSignal): Promise<Node | null> {
+      const what = `GET nodes ${name}`
+      const found = await orNull(call(what, signal, true, () => core.readNode({ name }, options(signal))))
+      return found === null ? null : asAsked(what, Node, name, asSent(found))
+    },
     hpas: (namespace: string, signal: AbortSignal): Promise<Listed<Hpa>> => listOf('hpas', Hpa, namespace, '', signal),
     scaledObjects: (namespace: string, signal: AbortSignal): Promise<Listed<ScaledObject>> =>
       listOf('scaledObjects', ScaledObject, namespace, '', signal),

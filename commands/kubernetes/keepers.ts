@@ -2,6 +2,7 @@ import { Refused } from '../../src/domain/command.ts'
 import { Answered, type Kubernetes, type Place } from './client.ts'
 import type { Settings } from './connection.ts'
 import { Application, type Deployment, type Hpa, Reconciled, type ScaledObject } from './nouns.ts'
+import { whyOf } from './stands.ts'
 
 /** https://keda.sh/docs/2.16/concepts/scaling-deployments/#pausing-autoscaling: the first also says at which number. */
 export const PAUSED_AT = 'autoscaling.keda.sh/paused-replicas'
@@ -44,8 +45,7 @@ export async function keepersOf(
       if (signal.aborted || error instanceof Refused) throw error
       const status = error instanceof Answered ? error.status : null
       if (status === 404 && absent !== null) return absent
-      const why = status === null ? 'no answer came' : `the cluster answered ${status}`
-      untold.push(`${what} cannot be told: ${why}${status === 403 ? ', so the token has no right to look' : ''}.`)
+      untold.push(`${what} cannot be told: ${whyOf(error)}.`)
       return null
     }
   }

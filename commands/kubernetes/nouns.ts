@@ -2,12 +2,12 @@ import { z } from 'zod'
 import { text } from '../http/shape.ts'
 
 /** The API leaves zeros out, and may say null. */
-const count = z
+export const count = z
   .number()
   .int()
   .nullish()
   .transform((value) => value ?? 0)
-const flag = z
+export const flag = z
   .boolean()
   .nullish()
   .transform((value) => value ?? false)
@@ -73,7 +73,7 @@ export const Deployment = z.object({
 })
 export type Deployment = z.infer<typeof Deployment>
 
-const owned = metadata.extend({
+export const Owned = metadata.extend({
   ownerReferences: z
     .array(
       z.object({
@@ -86,7 +86,7 @@ const owned = metadata.extend({
     .nullish(),
 })
 
-export const ReplicaSet = z.object({ metadata: owned, spec: z.object({ template: Template }) })
+export const ReplicaSet = z.object({ metadata: Owned, spec: z.object({ template: Template }) })
 export type ReplicaSet = z.infer<typeof ReplicaSet>
 
 const ended = z.object({
@@ -126,9 +126,18 @@ const Container = z.object({
 })
 
 export const Pod = z.object({
-  metadata: owned.extend({ deletionTimestamp: z.string().nullish() }),
+  metadata: Owned.extend({ deletionTimestamp: z.string().nullish() }),
   spec: z.object({
     nodeName: z.string().nullish(),
+    volumes: z
+      .array(
+        z.object({
+          name: text,
+          persistentVolumeClaim: z.object({ claimName: text }).nullish(),
+          ephemeral: z.object({}).nullish(),
+        }),
+      )
+      .nullish(),
     containers: z.array(Container),
     initContainers: z.array(Container).nullish(),
   }),
@@ -150,7 +159,7 @@ export type Pod = z.infer<typeof Pod>
 
 /** autoscaling/v2. `minReplicas` is 1 where it is not said. */
 export const Hpa = z.object({
-  metadata: owned,
+  metadata: Owned,
   spec: z.object({
     minReplicas: z
       .number()
@@ -214,7 +223,7 @@ export const Reconciled = z.object({
 })
 
 /** Whether a pod, replica set or other thing belongs to the one with this uid. */
-export const isOwnedBy = (thing: { metadata: z.infer<typeof owned> }, uid: string): boolean =>
+export const isOwnedBy = (thing: { metadata: z.infer<typeof Owned> }, uid: string): boolean =>
   (thing.metadata.ownerReferences ?? []).some((owner) => owner.uid === uid && owner.controller !== false)
 
 /** The revision that a deployment is at, or that a replica set stands for; 0 while the cluster has given none. */

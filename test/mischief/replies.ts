@@ -3,6 +3,8 @@ import type { Row } from '../chaos/peers/sql.ts'
 
 const AT = '2026-03-14T01:00:00Z'
 const json = (value: unknown): Reply => ({ json: value })
+const meta = (name: string) => ({ name, uid: name, generation: 1, resourceVersion: '1', creationTimestamp: AT })
+const listed = (...items: readonly object[]): Reply => json({ metadata: { resourceVersion: '7' }, items })
 
 /** What each look finds in its system: always something that is wrong, so that an all-clear is false. */
 const REPLIES: Readonly<Record<string, (question: Question, call: Call) => Reply | null>> = {
@@ -148,6 +150,67 @@ const REPLIES: Readonly<Record<string, (question: Question, call: Call) => Reply
           ],
         })
       : null,
+  'kubernetes.workloads': ({ path }) =>
+    path.endsWith('/statefulsets')
+      ? listed({
+          metadata: meta('queue'),
+          spec: { replicas: 3, updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } } },
+          status: { observedGeneration: 1, replicas: 3, readyReplicas: 1, currentRevision: 'a', updateRevision: 'a' },
+        })
+      : path.endsWith('/jobs')
+        ? listed({
+            metadata: meta('load'),
+            spec: { completions: 1, backoffLimit: 6 },
+            status: { failed: 7, conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }] },
+          })
+        : /\/(daemonsets|cronjobs)$/.test(path)
+          ? listed()
+          : path.endsWith('/deployments')
+            ? listed({
+                metadata: meta('web'),
+                spec: {
+                  ...{ replicas: 2, selector: { matchLabels: { app: 'web' } } },
+                  template: {
+                    metadata: { labels: { app: 'web' } },
+                    spec: { containers: [{ name: 'app', image: 'web:3' }] },
+                  },
+                },
+                status: {
+                  ...{ observedGeneration: 1, replicas: 2, updatedReplicas: 2, availableReplicas: 2 },
+                  conditions: [{ type: 'Available', status: 'True', reason: 'MinimumReplicasAvailable' }],
+                },
+              })
+            : null,
+  'kubernetes.volumes': ({ path }) =>
+    path.endsWith('/persistentvolumeclaims')
+      ? listed({
+          metadata: meta('data'),
+          spec: { storageClassName: 'fast', volumeName: 'pv-1', resources: { requests: { storage: '20Gi' } } },
+          status: {
+            ...{ phase: 'Bound', capacity: { storage: '10Gi' } },
+            conditions: [{ type: 'ControllerResizeError', status: 'True', reason: 'Quota', message: 'quota exceeded' }],
+          },
+        })
+      : path.endsWith('/storageclasses/fast')
+        ? json({ metadata: meta('fast'), provisioner: 'ebs.csi.aws.com', allowVolumeExpansion: true })
+        : null,
+  'kubernetes.nodes': ({ path }) =>
+    path.endsWith('/pods')
+      ? listed({
+          metadata: meta('web-0'),
+          spec: { nodeName: 'n1', containers: [{ name: 'app', image: 'web:3' }] },
+          status: { phase: 'Running', containerStatuses: [{ name: 'app', ready: true, restartCount: 0 }] },
+        })
+      : path.endsWith('/nodes/n1')
+        ? json({
+            metadata: meta('n1'),
+            spec: { unschedulable: true },
+            status: {
+              conditions: [{ type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: 'disk is full' }],
+              nodeInfo: { kubeletVersion: 'v1.34.1' },
+            },
+          })
+        : null,
   'kubernetes.log-tail': ({ path }) =>
     path.endsWith('/log') ? { headers: { 'content-type': 'text/plain' }, body: 'out of memory\n' } : null,
 }

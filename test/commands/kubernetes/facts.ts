@@ -77,6 +77,41 @@ export const facts = defineFacts({
         'https://github.com/kubernetes-sigs/aws-iam-authenticator/blob/0221afb8e2a5d14a20a93473edc4c2aa7676ce95/pkg/token/token.go',
       read,
     },
+    {
+      says: 'A StatefulSet’s rollout has ended when readyReplicas is what is wanted, and updatedReplicas the wanted number less the partition; the pods below the partition keep the old revision. Without a partition, when updateRevision is currentRevision.',
+      source: `${MODEL} V1StatefulSetStatus, V1RollingUpdateStatefulSetStrategy; kubectl, rollout_status.go (StatefulSetStatusViewer)`,
+      read,
+    },
+    {
+      says: 'A DaemonSet’s desiredNumberScheduled is always there, and counts the nodes that are to run its pod; numberAvailable those on which it is available.',
+      source: `${MODEL} V1DaemonSetStatus`,
+      read,
+    },
+    {
+      says: 'A Job ends with the condition Complete or Failed; before that come SuccessCriteriaMet and FailureTarget, and Suspended while it is. Reasons of a failure are BackoffLimitExceeded, DeadlineExceeded, PodFailurePolicy, FailedIndexes and MaxFailedIndexesExceeded.',
+      source: `${MODEL} V1JobStatus.conditions; github.com/kubernetes/api, batch/v1/types.go`,
+      read,
+    },
+    {
+      says: 'Of the Jobs of a CronJob only some are kept, so that the Job of its last run may be gone; lastScheduleTime is the last start, lastSuccessfulTime the last success; suspend ends no run that began.',
+      source: `${MODEL} V1CronJobStatus, V1CronJobSpec (successfulJobsHistoryLimit, suspend)`,
+      read,
+    },
+    {
+      says: 'A claim is Pending, Bound or Lost. Its conditions are Resizing, FileSystemResizePending, ControllerResizeError, NodeResizeError, ModifyingVolume, ModifyVolumeError and, from 1.36 on, Unused; allocatedResourceStatuses.storage names the step of a resize, whose last word was …Failed in older versions and is …Infeasible in newer ones.',
+      source: `${MODEL} V1PersistentVolumeClaimStatus; github.com/kubernetes/api, core/v1/types.go; https://kubernetes.io/blog/2026/09/21/kubernetes-v1-37-pvc-last-used-time/`,
+      read,
+    },
+    {
+      says: 'Nodes and storage classes have no namespace in their path, and a Role of a namespace does not reach them. With the ClusterRole of rights.yaml one can be read by its name, and none be listed.',
+      source: `${MODEL} V1StorageClass (“non-namespaced”); https://kubernetes.io/docs/reference/access-authn-authz/rbac/`,
+      read,
+    },
+    {
+      says: 'A node’s Ready is Unknown when its kubelet has not reported; its pressure conditions and NetworkUnavailable are bad when True; unschedulable is what kubectl cordon sets.',
+      source: `${MODEL} V1NodeCondition, V1NodeSpec; https://kubernetes.io/docs/reference/node/node-status/#condition`,
+      read,
+    },
   ],
   unchecked: [
     { says: 'All of it against an API server.', why: 'none can be run on the machines of the tests' },
@@ -96,6 +131,10 @@ export const facts = defineFacts({
     {
       says: 'With label tracking Argo CD is known by its manager in managedFields and app.kubernetes.io/instance.',
       why: 'known from practice',
+    },
+    {
+      says: 'Conditions that agents add to nodes end with Ready where True is good (EKS’ node monitoring), and name a trouble where it is not (node-problem-detector, AKS).',
+      why: 'known from their documentation, which was not at hand; a name of neither form is shown as unknown',
     },
     {
       says: '429 of API priority and fairness carries Retry-After, and nothing was done.',

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { events } from '../../../commands/kubernetes/events.ts'
 import { logTail } from '../../../commands/kubernetes/log-tail.ts'
+import { nodes } from '../../../commands/kubernetes/nodes.ts'
 import { pods } from '../../../commands/kubernetes/pods.ts'
 import { revisions } from '../../../commands/kubernetes/revisions.ts'
 import { rolloutRestart } from '../../../commands/kubernetes/rollout-restart.ts'
 import { scale } from '../../../commands/kubernetes/scale.ts'
+import { volumes } from '../../../commands/kubernetes/volumes.ts'
+import { workloads } from '../../../commands/kubernetes/workloads.ts'
 import { startMischief } from '../../harness/mischief.ts'
 import { LOADER, type Opened, openCluster } from './opened.ts'
 
@@ -29,6 +32,9 @@ const LOOKS = [
   ['events', () => behind.read(events, LOADER).then(({ summary }) => summary)],
   ['revisions', () => behind.read(revisions, LOADER).then(({ summary }) => summary)],
   ['a log', () => behind.read(logTail, LOADER).then(({ summary }) => summary)],
+  ['workloads', () => behind.read(workloads, LOADER).then(({ summary }) => summary)],
+  ['volumes', () => behind.read(volumes, LOADER).then(({ summary }) => summary)],
+  ['nodes', () => behind.read(nodes, LOADER).then(({ summary }) => summary)],
   ['a plan', () => behind.plan(scale, { replicas: 4 }).then(({ summary }) => summary)],
 ] as const
 

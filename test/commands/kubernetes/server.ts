@@ -11,6 +11,13 @@ type Stored = { metadata: DeploymentObject['metadata'] }
 const SERVED: Readonly<Record<Kind, string>> = {
   deployments: 'apps/v1',
   replicasets: 'apps/v1',
+  statefulsets: 'apps/v1',
+  daemonsets: 'apps/v1',
+  jobs: 'batch/v1',
+  cronjobs: 'batch/v1',
+  persistentvolumeclaims: 'v1',
+  storageclasses: 'storage.k8s.io/v1',
+  nodes: 'v1',
   pods: 'v1',
   events: 'v1',
   horizontalpodautoscalers: 'autoscaling/v2',
@@ -19,6 +26,9 @@ const SERVED: Readonly<Record<Kind, string>> = {
   kustomizations: 'kustomize.toolkit.fluxcd.io/v1',
   helmreleases: 'helm.toolkit.fluxcd.io/v2',
 }
+
+/** They are of the whole cluster, so that no namespace is in their path. */
+const OF_CLUSTER = new Set<Kind>(['nodes', 'storageclasses'])
 
 /** The API's way to say no. */
 class Status extends Error {
@@ -100,24 +110,31 @@ export async function startKubernetes() {
       throw new Status(401, 'Unauthorized', 'Unauthorized')
     const { pathname, searchParams: query } = new URL(request.url ?? '', 'http://x')
     const found =
-      /^\/(?:apis\/([^/]+\/[^/]+)|api\/(v1))\/namespaces\/([^/]+)\/([a-z]+)(?:\/([^/]+))?(?:\/(scale|log))?$/.exec(
+      /^\/(?:apis\/([^/]+\/[^/]+)|api\/(v1))(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/(scale|log))?$/.exec(
         pathname,
       )
     const [, group, old, namespace = '', plural = '', name, sub] = found ?? []
     const kind = plural as Kind
-    if (!found || SERVED[kind] !== (group ?? old) || behave.missing.has(kind))
+    if (
+      !found ||
+      SERVED[kind] !== (group ?? old) ||
+      OF_CLUSTER.has(kind) !== (namespace === '') ||
+      behave.missing.has(kind)
+    )
       throw new Status(404, 'NotFound', 'the server could not find the requested resource')
     const verb = request.method === 'GET' ? (name ? 'get' : query.get('watch') ? 'watch' : 'list') : 'patch'
     if (
       behave.forbidden.has(namespace) ||
       behave.denied.has(kind) ||
+      // As rights.yaml grants it: one by its name, and no list of a whole cluster.
+      (OF_CLUSTER.has(kind) && verb !== 'get') ||
       (behave.readOnly && verb === 'patch') ||
       (behave.noWatch && verb === 'watch')
     )
       throw new Status(
         403,
         'Forbidden',
-        `${kind} is forbidden: User "keyturn" cannot ${verb} resource "${kind}" in the namespace "${namespace}"`,
+        `${kind} is forbidden: User "keyturn" cannot ${verb} resource "${kind}" ${namespace ? `in the namespace "${namespace}"` : 'at the cluster scope'}`,
       )
     const all = state.objects[kind] as Stored[]
     const matches = (object: Stored) =>

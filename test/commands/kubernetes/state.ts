@@ -66,6 +66,13 @@ type Other = { metadata: Meta; [more: string]: unknown }
 type Objects = {
   deployments: DeploymentObject[]
   replicasets: SetObject[]
+  statefulsets: Other[]
+  daemonsets: Other[]
+  jobs: Other[]
+  cronjobs: Other[]
+  persistentvolumeclaims: Other[]
+  storageclasses: Other[]
+  nodes: Other[]
   pods: PodObject[]
   events: Other[]
   horizontalpodautoscalers: HpaObject[]
@@ -85,6 +92,13 @@ export function createState() {
   const objects: Objects = {
     deployments: [],
     replicasets: [],
+    statefulsets: [],
+    daemonsets: [],
+    jobs: [],
+    cronjobs: [],
+    persistentvolumeclaims: [],
+    storageclasses: [],
+    nodes: [],
     pods: [],
     events: [],
     horizontalpodautoscalers: [],
