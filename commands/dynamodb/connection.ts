@@ -1,4 +1,5 @@
 import { ApplicationAutoScalingClient } from '@aws-sdk/client-application-auto-scaling'
+import { CloudWatchClient } from '@aws-sdk/client-cloudwatch'
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import { defineConnection } from '../../src/domain/command.ts'
@@ -8,6 +9,8 @@ const Settings = z.strictObject({
   ...awsSettings,
   /** Like `endpoint`, for Application Auto Scaling. With `endpoint` alone nothing is known to scale these tables. */
   scalingEndpoint: z.url().optional(),
+  /** Like `endpoint`, for CloudWatch. With `endpoint` alone CloudWatch is not asked. */
+  cloudwatchEndpoint: z.url().optional(),
   /** The tables that may be looked at and changed, with the highest capacity that any approval can set. */
   tables: z.record(
     z.string().regex(/^[A-Za-z0-9_.-]{3,255}$/),
@@ -28,25 +31,37 @@ const Settings = z.strictObject({
 })
 export type Settings = z.output<typeof Settings>
 
-/** `scaling` is null where there is no Application Auto Scaling. Both set absolute values: safe to send again. */
-export type DynamoClients = Readonly<{ tables: DynamoDBClient; scaling: ApplicationAutoScalingClient | null }>
+/** `scaling` and `cloudwatch` are null where there is none. The first two set absolute values: safe to send again. */
+export type DynamoClients = Readonly<{
+  tables: DynamoDBClient
+  scaling: ApplicationAutoScalingClient | null
+  /** It is only asked. */
+  cloudwatch: CloudWatchClient | null
+}>
 
-/** One DynamoDB endpoint with its tables and their ceilings, and what scales them. */
+/** One DynamoDB endpoint with its tables and their ceilings, what scales them, and who measures them. */
 export const dynamodb = defineConnection<Settings, DynamoClients>({
   kind: 'dynamodb',
   settings: Settings,
   open: (settings, secret, rights) => {
-    const { scalingEndpoint: endpoint, ...own } = settings
-    const isScaled = endpoint !== undefined || own.endpoint === undefined
+    const { scalingEndpoint, cloudwatchEndpoint, ...own } = settings
+    const isAws = own.endpoint === undefined
+    const at = (endpoint: string | undefined) => ({ ...own, ...(endpoint && { endpoint }) })
     return {
       tables: awsClient(DynamoDBClient, own, secret, 3, { rights }),
-      scaling: isScaled
-        ? awsClient(ApplicationAutoScalingClient, { ...own, ...(endpoint && { endpoint }) }, secret, 3, { rights })
-        : null,
+      scaling:
+        scalingEndpoint !== undefined || isAws
+          ? awsClient(ApplicationAutoScalingClient, at(scalingEndpoint), secret, 3, { rights })
+          : null,
+      cloudwatch:
+        cloudwatchEndpoint !== undefined || isAws
+          ? awsClient(CloudWatchClient, at(cloudwatchEndpoint), secret, 3, { rights })
+          : null,
     }
   },
-  close: ({ tables, scaling }) => {
+  close: ({ tables, scaling, cloudwatch }) => {
     tables.destroy()
     scaling?.destroy()
+    cloudwatch?.destroy()
   },
 })

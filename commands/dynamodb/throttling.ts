@@ -1,15 +1,16 @@
-import { DescribeContributorInsightsCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { defineRead } from '../../src/domain/command.ts'
-import { codeOf, statusOf } from '../aws/refusals.ts'
 import { dynamodb } from './connection.ts'
+import { type Figure, type Figures, figuresOf, remarks, showEvents, showPeak } from './figures.ts'
+import { summarise } from './judge.ts'
+import { keysOf } from './keys.ts'
 import { kindOf, targetsOf } from './scaling.ts'
-import { ceilingOf, describe, monthly, type Table } from './table.ts'
+import { ceilingOf, describe, monthly } from './table.ts'
 
 const measured = (what: string) => z.coerce.number().min(0).optional().describe(what)
 
-/** Shows a table's provisioned capacity beside what the alert measured, its ceiling, and its indexes. */
+/** Shows a table's provisioned capacity beside what CloudWatch and the alert measured, its ceiling, its indexes and its throttled keys. */
 export const throttling = defineRead({
   id: 'dynamodb.throttling',
   summary: 'Show the provisioned capacity of a table beside what is consumed and throttled',
@@ -27,31 +28,47 @@ export const throttling = defineRead({
     const ceiling = ceilingOf(settings, params.connection, params.table)
     const table = await describe(client.tables, params.table, ctx.signal)
     const names = table.indexes.map((index) => index.name)
-    const [targets, insights] = await Promise.all([
-      client.scaling ? targetsOf(client.scaling, params.table, names, ctx.signal) : [],
-      insightsOf(client.tables, params.table, ctx.signal),
+    const { tables, scaling, cloudwatch } = client
+    const [targets, keys, found] = await Promise.all([
+      scaling ? targetsOf(scaling, params.table, names, ctx.signal) : [],
+      keysOf(tables, cloudwatch, params.table, ctx.now(), ctx.signal),
+      cloudwatch ? figuresOf(cloudwatch, params.table, names, ctx.now(), ctx.signal) : null,
     ])
+    const figures: Figures | null = typeof found === 'string' ? null : found
     const { read, write } = table.units
     const given = (value: number | undefined) => (value === undefined ? 'not in the alert' : String(value))
+    /** What CloudWatch measured, if it could be asked, and what the alert says. */
+    const measured = (
+      place: Figures['table'] | undefined,
+      [consumed, throttled]: readonly [keyof Figures['table'], keyof Figures['table']],
+    ) => {
+      const says = [given(params[consumed]), given(params[throttled])]
+      if (!place) return says
+      const known = [params[consumed], params[throttled]].some((value) => value !== undefined)
+      const alert = known ? `consumed: ${says[0]}; throttled: ${says[1]}` : says[0]!
+      return [showPeak(place[consumed]), showEvents(place[throttled]), alert]
+    }
     const provisioned = (units: number, max: number | null = null) =>
       table.onDemand ? `on demand${max === null ? '' : `, at most ${max}`}` : String(units)
     const blocks: EvidenceBlock[] = [
       {
         type: 'table',
-        columns: ['Units/s', 'Provisioned', 'Consumed', 'Throttled', 'Ceiling'],
+        columns: [
+          ...['Units/s', 'Provisioned'],
+          ...(figures ? ['Consumed at most', 'Throttled', 'The alert says'] : ['Consumed', 'Throttled']),
+          'Ceiling',
+        ],
         rows: [
           [
             'Read',
             provisioned(read, table.onDemandMax.read),
-            given(params.consumedRead),
-            given(params.throttledReads),
+            ...measured(figures?.table, ['consumedRead', 'throttledReads']),
             String(ceiling.read),
           ],
           [
             'Write',
             provisioned(write, table.onDemandMax.write),
-            given(params.consumedWrite),
-            given(params.throttledWrites),
+            ...measured(figures?.table, ['consumedWrite', 'throttledWrites']),
             String(ceiling.write),
           ],
         ],
@@ -68,7 +85,14 @@ export const throttling = defineRead({
             : [
                 `Decreases today: ${table.decreasesToday}. Four are allowed at any time of a day (UTC), then one for each hour without one.`,
               ]),
-          insights,
+          ...(figures
+            ? [remarks(figures)]
+            : [
+                typeof found === 'string'
+                  ? `CloudWatch could not be asked: ${found}. That does not mean 0.`
+                  : 'CloudWatch is not asked: the connection has an endpoint of its own, and no cloudwatchEndpoint.',
+              ]),
+          keys.text,
           ...(table.replicas.length > 0 ? [`Global table, replicas in ${table.replicas.join(', ')}.`] : []),
         ].join('\n'),
       },
@@ -76,12 +100,19 @@ export const throttling = defineRead({
     if (table.indexes.length > 0)
       blocks.push({
         type: 'table',
-        columns: ['Index', 'Status', 'Read', 'Write'],
+        columns: [
+          'Index',
+          'Status',
+          'Read',
+          'Write',
+          ...(figures ? ['Read at most', 'Write at most', 'Throttled'] : []),
+        ],
         rows: table.indexes.map((i) => [
           i.name,
           i.status,
           provisioned(i.read, i.onDemandMax.read),
           provisioned(i.write, i.onDemandMax.write),
+          ...(figures ? ofIndex(figures.indexes[i.name]!) : []),
         ]),
         omitted: 0,
       })
@@ -103,75 +134,24 @@ export const throttling = defineRead({
         ]),
         omitted: 0,
       })
+    if (keys.block) blocks.push(keys.block)
+    const peak = (one: Figure | undefined) => (one?.kind === 'figures' ? Math.round(one.peak * 100) / 100 : undefined)
     const points = [
       { label: 'read provisioned', value: read },
+      { label: 'read, by CloudWatch', value: peak(figures?.table.consumedRead) },
       { label: 'read consumed', value: params.consumedRead },
       { label: 'write provisioned', value: write },
+      { label: 'write, by CloudWatch', value: peak(figures?.table.consumedWrite) },
       { label: 'write consumed', value: params.consumedWrite },
     ].filter((point): point is { label: string; value: number } => point.value !== undefined)
     if (!table.onDemand && points.length > 2)
       blocks.push({ type: 'chart', title: `Capacity of ${params.table}`, unit: 'units/s', points })
-    return { summary: summarise(params, table), blocks }
+    return { summary: summarise(params, table, found), blocks }
   },
 })
 
-type Measured = Readonly<{
-  table: string
-  consumedRead?: number
-  consumedWrite?: number
-  throttledReads?: number
-  throttledWrites?: number
-}>
-
-/** Writes and reads a second that one partition takes: "DynamoDB burst and adaptive capacity". */
-const PARTITION = { read: 3_000, write: 1_000 }
-
-function summarise(m: Measured, { onDemand, onDemandMax, units }: Table): string {
-  const name = `Table ${m.table}`
-  if (onDemand) {
-    const max = onDemandMax.write
-    if (max === null) return `${name} is billed on demand: there is no provisioned capacity to raise.`
-    const reached = m.consumedWrite !== undefined && m.consumedWrite >= max
-    return `${name} is billed on demand, with a maximum of its own of ${max} write units a second${reached ? `, which is reached (${m.consumedWrite})` : ''}. Its owner can raise it.`
-  }
-  const over = [
-    m.consumedRead !== undefined && m.consumedRead >= units.read ? `reads (${m.consumedRead} of ${units.read})` : '',
-    m.consumedWrite !== undefined && m.consumedWrite >= units.write
-      ? `writes (${m.consumedWrite} of ${units.write})`
-      : '',
-  ].filter(Boolean)
-  if (over.length > 0) return `${name} uses all that is provisioned: ${over.join(' and ')}.`
-  const throttled = [
-    m.throttledReads ? `${m.throttledReads} reads` : '',
-    m.throttledWrites ? `${m.throttledWrites} writes` : '',
-  ].filter(Boolean)
-  // Well below what is provisioned, and throttled all the same: one key, or one partition, takes it all.
-  const hot = (['read', 'write'] as const).filter((kind) => {
-    const [consumed, refused] =
-      kind === 'read' ? [m.consumedRead, m.throttledReads] : [m.consumedWrite, m.throttledWrites]
-    return consumed !== undefined && (refused ?? 0) > 0 && consumed < units[kind] / 2
-  })
-  const hint =
-    hot.length > 0
-      ? ` Less than half of that is used: a hot key or an index holds it back. A partition takes ${hot.map((kind) => `${PARTITION[kind]} ${kind} units`).join(' and ')} a second, however much is provisioned.`
-      : ''
-  if (throttled.length > 0)
-    return `${name} throttled ${throttled.join(' and ')}; ${units.read} read and ${units.write} write units are provisioned.${hint}`
-  return `${name} has ${units.read} read and ${units.write} write units provisioned.`
-}
-
-/** Whether Contributor Insights counts the keys of a table, as one sentence. */
-async function insightsOf(client: DynamoDBClient, TableName: string, abortSignal: AbortSignal): Promise<string> {
-  try {
-    const found = await client.send(new DescribeContributorInsightsCommand({ TableName }), { abortSignal })
-    const status = found.ContributorInsightsStatus
-    if (status === 'ENABLED')
-      return `Contributor Insights counts its keys: the hottest are in CloudWatch under ${found.ContributorInsightsRuleList?.join(', ') || 'Contributor Insights'}.`
-    return `Contributor Insights is ${status === 'DISABLED' || status === undefined ? 'off' : status}: which keys are hot is not counted.`
-  } catch (error) {
-    if (abortSignal.aborted) throw error
-    return statusOf(error) === 403 || /AccessDenied/.test(codeOf(error))
-      ? 'Hot keys: Contributor Insights cannot be looked up (dynamodb:DescribeContributorInsights is missing).'
-      : 'Hot keys: Contributor Insights does not answer.'
-  }
-}
+const ofIndex = (place: Figures['table']): string[] => [
+  showPeak(place.consumedRead),
+  showPeak(place.consumedWrite),
+  `reads ${showEvents(place.throttledReads)}; writes ${showEvents(place.throttledWrites)}`,
+]

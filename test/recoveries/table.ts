@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Breakage, breakWarehouse } from '../../src/sandbox/breakages.ts'
 import { startPostgres } from '../../src/sandbox/targets/postgres.ts'
+import { startCloudWatch } from '../commands/dynamodb/cloudwatch-server.ts'
 import { startTable } from '../commands/dynamodb/table-server.ts'
 import { startRds } from '../commands/rds/server.ts'
 import { AIRFLOW_ROWS } from './airflow.ts'
@@ -47,6 +48,11 @@ async function demo(
 /** A table whose load rises faster than its capacity can be raised. */
 async function ledger() {
   const dynamo = await startTable()
+  const cloudwatch = await startCloudWatch()
+  cloudwatch.state.points = {
+    'ConsumedWriteCapacityUnits orders': [[2, 600]],
+    'WriteThrottleEvents orders': [[2, 120]],
+  }
   const labels = { alertname: 'DynamoDBWriteThrottled', connection: 'ledger', table: 'orders' }
   const tooMuch = (annotations: Record<string, string>, says: RegExp) => ({
     arrange: async (desk: Desk) => {
@@ -59,6 +65,7 @@ async function ledger() {
     connections: {
       ledger: {
         ...{ kind: 'dynamodb', environment: 'production', region: 'us-east-1', endpoint: dynamo.endpoint },
+        cloudwatchEndpoint: cloudwatch.endpoint,
         ...{ tables: { orders: { maxRead: 100, maxWrite: 100, onDemand: true } }, pollSeconds: 0.02 },
         ...{ accessKeyIdFrom: 'LEDGER_KEY', secretAccessKeyFrom: 'LEDGER_KEY' },
       },
@@ -71,6 +78,7 @@ async function ledger() {
     },
     evidence: [
       /Table orders uses all that is provisioned: writes \(10 of 10\)/,
+      /120, up to 2\/s at \d\d:\d\d UTC/,
       /Contributor Insights is off: which keys are hot/,
       // The plan says what it costs.
       /\+\$\d+\.\d\d a month/,
@@ -90,7 +98,10 @@ async function ledger() {
       tooMuch({ wanted_write: '5000' }, /5000 write units .*ceiling/i),
       tooMuch({ wanted_write: '30', wanted_read: '6000' }, /6000 read units .*ceiling/i),
     ],
-    stop: () => dynamo.close(),
+    async stop() {
+      await cloudwatch.close()
+      await dynamo.close()
+    },
   }
 }
 
@@ -375,7 +386,7 @@ const OWN: readonly Row[] = [
     id: 'C12',
     failure: 'A database stops itself because its storage table throttles writes',
     playbook: 'dynamodb/write-throttled',
-    peer: 'a server that speaks DynamoDB’s protocol',
+    peer: 'servers that speak the protocols of DynamoDB and CloudWatch',
     begin: ledger,
   },
   {

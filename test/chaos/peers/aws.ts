@@ -55,6 +55,12 @@ const ACTIONS: Readonly<Record<string, (input: Fields, call: Call) => object>> =
       Table: { TableId: 't1', TableStatus: 'ACTIVE', ProvisionedThroughput, BillingModeSummary, OnDemandThroughput },
     }
   },
+  // One minute of each metric, within the half hour before the peers' time.
+  GetMetricData: ({ MetricDataQueries }) => ({
+    MetricDataResults: (MetricDataQueries as { Id: string }[]).map(({ Id }) => ({
+      ...{ Id, StatusCode: 'Complete', Timestamps: [Date.parse('2026-03-14T02:00:00Z') / 1000], Values: [30] },
+    })),
+  }),
 
   DescribeDBSnapshots: (_, call) => ({ DBSnapshots: { DBSnapshot: snapshot(call) } }),
   DescribeDBClusterSnapshots: (_, call) => ({ DBClusterSnapshots: { DBClusterSnapshot: snapshot(call) } }),
@@ -126,6 +132,7 @@ export function replyOfAws({ action, input }: Question, call: Call, isJson: bool
 export const dynamodb: Peer = {
   settings: ({ origin }) => ({
     ...awsAt(origin),
+    cloudwatchEndpoint: origin,
     tables: { orders: { maxRead: 9, maxWrite: 9, onDemand: true } },
     pollSeconds: 0.001,
   }),

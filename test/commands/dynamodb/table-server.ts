@@ -16,6 +16,10 @@ export async function startTable() {
     next: null as (() => void) | null,
     quota: '',
     insights: 'DISABLED',
+    /** The rules of Contributor Insights. */
+    rules: ['DynamoDBContributorInsights-PKC-orders-1'],
+    /** Global secondary indexes of 5 units each. */
+    indexes: [] as string[],
     /** Errors that the next calls of DescribeTable end with. */
     faults: [] as Fault[],
     hide: false,
@@ -33,6 +37,12 @@ export async function startTable() {
         NumberOfDecreasesToday: 3,
         ...(state.onDemand ? { ReadCapacityUnits: 0, WriteCapacityUnits: 0 } : state.units),
       },
+    }),
+    ...(state.indexes.length > 0 && {
+      GlobalSecondaryIndexes: state.indexes.map((IndexName) => ({
+        ...{ IndexName, IndexStatus: 'ACTIVE' },
+        ProvisionedThroughput: { ReadCapacityUnits: 5, WriteCapacityUnits: 5 },
+      })),
     }),
     ...(state.onDemand && {
       BillingModeSummary: { BillingMode: 'PAY_PER_REQUEST', LastUpdateToPayPerRequestDateTime: 1_700_000_000 },
@@ -86,7 +96,7 @@ export async function startTable() {
         TableName: 'orders',
         ContributorInsightsStatus: state.insights,
         ...(state.insights === 'ENABLED' && {
-          ContributorInsightsRuleList: ['DynamoDBContributorInsights-PKC-orders-1'],
+          ContributorInsightsRuleList: state.rules,
         }),
       }
     },
