@@ -90,6 +90,11 @@ export const facts = defineFacts({
       read,
     },
     {
+      says: 'Datadog’s $DATE is Unix time in milliseconds: 1406662672000.',
+      source: `${DATADOG}#variables`,
+      read,
+    },
+    {
       says: 'Datadog sends again on a 5xx, and five times when there is no connection; it waits for 15 seconds.',
       source: DATADOG,
       read,
@@ -110,8 +115,8 @@ export const facts = defineFacts({
       why: 'They came with 0.27; 0.25.0 refuses them.',
     },
     {
-      says: 'Datadog’s $DATE is Unix time in milliseconds, and stands in quotes in most templates.',
-      why: 'Known from public templates; its line of the page was not read.',
+      says: 'Datadog’s $DATE stands in quotes in most templates.',
+      why: 'Known from public templates only; it is taken with quotes and without.',
     },
     { says: 'Bodies of a real Grafana, CloudWatch and Datadog.', why: 'None of them could be run here.' },
   ],

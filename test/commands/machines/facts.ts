@@ -59,12 +59,13 @@ export const facts = defineFacts({
       source: 'pip 23.0 of Debian 12 and pip 23.2, tried',
       read,
     },
+    {
+      says: 'Too many requests are a ThrottlingException with 400, also many in a row.',
+      source: 'aws/aws-rfdk#1723, aws/amazon-ssm-agent#15',
+      read,
+    },
   ],
   unchecked: [
-    {
-      says: 'Too many requests are a ThrottlingException, many in a row.',
-      why: 'Reported publicly (aws/aws-rfdk pull request 1723, guardian/ssm-scala issue 78), which were not read here.',
-    },
     {
       says: 'For how long a terminated machine stays listed as ConnectionLost.',
       why: 'The page that names it could not be read here; the command leaves it out, however long.',
