@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { constants, gunzipSync } from 'node:zlib'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { NotGzip } from './lines.ts'
+import { CutShort, NotGzip } from './lines.ts'
 import { get, type ObjectRef, Unreadable } from './objects.ts'
 
 /** What is stored, as it is, and whether it is gzip: its bytes say so, not its name. */
@@ -19,6 +19,8 @@ const MAGIC: readonly (readonly [string, string])[] = [
   ['4f626a01', 'it is an Avro file, no file of lines'],
   ['4f5243', 'it is an ORC file, no file of lines'],
 ]
+/** Content codings of RFC 9110 and IANA's list beside gzip. What else uploaders write there, as `utf-8`, packs nothing. */
+const CODINGS = new Set(['br', 'compress', 'x-compress', 'deflate', 'zstd', 'dcb', 'dcz', 'exi'])
 const LONGEST = 10
 const GZIP = '1f8b'
 
@@ -36,11 +38,13 @@ export async function openLines(client: S3Client, ref: ObjectRef, signal: AbortS
       .split(',')
       .map((one) => one.trim())
       .filter((one) => one !== '' && one !== 'aws-chunked' && one !== 'identity')
-    const strange = encodings.find((one) => one !== 'gzip' && one !== 'x-gzip')
+    const strange = encodings.find((one) => CODINGS.has(one))
     if (strange) throw new Unreadable(ref, `its Content-Encoding is ${strange}, which is not supported`)
     const { start, whole } = await begin(body)
+    // Nothing is stored: no line, whatever it is called.
+    if (start.length === 0) return { body: whole, gzip: false }
     const gzip = start.toString('hex', 0, 2) === GZIP
-    if (!gzip && encodings.length > 0)
+    if (!gzip && encodings.some((one) => one === 'gzip' || one === 'x-gzip'))
       throw new NotGzip('not a whole gzip file: its Content-Encoding says gzip, its first bytes do not')
     if (!gzip && /\.gz(ip)?$/i.test(ref.key)) throw new NotGzip('not a whole gzip file: incorrect header check')
     const inside = gzip ? first(start) : start
@@ -60,7 +64,9 @@ async function begin(body: Readable): Promise<{ start: Buffer; whole: Readable }
   const chunks = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let start = Buffer.alloc(0)
   while (start.length < LONGEST) {
-    const next = await chunks.next()
+    const next = await chunks.next().catch((cause: unknown) => {
+      throw new CutShort('the object could not be read to its end', { cause })
+    })
     if (next.done) break
     start = Buffer.concat([start, next.value])
   }

@@ -6,7 +6,7 @@ import { isPassing, textOf } from '../aws/refusals.ts'
 import { isAllowed, s3 } from './connection.ts'
 import { openLines } from './content.ts'
 import { around, createShape, judge } from './fault.ts'
-import { MAX_LINE_BYTES, NotGzip, readLines } from './lines.ts'
+import { CutShort, MAX_LINE_BYTES, NotGzip, readLines } from './lines.ts'
 import { listUnder } from './listing.ts'
 import { ObjectChanged, Unreadable } from './objects.ts'
 
@@ -81,6 +81,8 @@ export const findMalformedJson = defineRead({
       } catch (error) {
         if (error instanceof NotGzip) report('–', '–', error.message, null)
         else if (error instanceof ObjectChanged) unread.push([file.key, 'it was replaced while it was read'])
+        else if (error instanceof CutShort && !ctx.signal.aborted)
+          unread.push([file.key, 'the connection broke before its end'])
         else if (error instanceof Unreadable) unread.push([file.key, error.why])
         else if (ctx.signal.aborted || !isPassing(error)) throw error
         else unread.push([file.key, textOf(error)])
@@ -136,7 +138,9 @@ export const findMalformedJson = defineRead({
               ? `${count(documents.length, 'file')} of ${chosen.length} under ${where} ${documents.length === 1 ? `is ${documents[0]![2]}` : 'are JSON documents, not JSON lines'}${lines > 0 ? `; every one of ${lines} lines in the others is JSON` : ''}.`
               : unread.length > 0
                 ? `No fault in the ${lines} lines of ${read} of ${among} under ${where}; that is no all-clear.`
-                : `Every one of ${lines} lines in ${all} under ${where} is JSON.`
+                : lines === 0
+                  ? `There is no line in ${all} under ${where}: nothing is stored there.`
+                  : `Every one of ${lines} lines in ${all} under ${where} is JSON.`
     const summary =
       unread.length > 0
         ? `${judged} ${count(unread.length, 'file')} could not be read, the first is ${unread[0]![0]}: ${unread[0]![1]}.`
@@ -155,7 +159,8 @@ async function list(client: S3Client, bucket: string, prefix: string, quarantine
       break
     }
     seen += 1
-    const chosen = JSON_LINES.test(key) || key === prefix
+    // A key that ends in a slash is what consoles make for a folder.
+    const chosen = JSON_LINES.test(key) || (key === prefix && !key.endsWith('/'))
     if (chosen && etag && !key.startsWith(quarantine)) files.push({ key, etag, modified })
   }
   files.sort((a, b) => b.modified - a.modified || (a.key < b.key ? -1 : 1))

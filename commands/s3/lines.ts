@@ -13,6 +13,11 @@ export class NotGzip extends Error {
   override name = 'NotGzip'
 }
 
+/** The connection broke before the end of an object. */
+export class CutShort extends Error {
+  override name = 'CutShort'
+}
+
 /** Is an object's content compressed? Its name says so, as COPY and the parsers take it. */
 export const isGzip = (key: string): boolean => key.endsWith('.gz')
 
@@ -59,7 +64,7 @@ export async function* readLines(body: Readable, signal: AbortSignal, plain = fa
     if (size > 0) yield [finish(false)]
   } catch (error) {
     signal.throwIfAborted()
-    if (broken) throw new Error('the object could not be read to its end', { cause: broken })
+    if (broken) throw new CutShort('the object could not be read to its end', { cause: broken })
     const code = (error as { code?: unknown }).code
     if (typeof code === 'string' && code.startsWith('Z_'))
       throw new NotGzip(`not a whole gzip file: ${(error as Error).message}`, { cause: error })

@@ -8,6 +8,7 @@ import { quarantineRecords } from '../../../commands/s3/quarantine-records.ts'
 import { testArchiveCommand } from '../../../commands/s3/test-archive.ts'
 import type { World } from '../context.ts'
 import { propose } from '../context.ts'
+import { startService } from '../http/server.ts'
 import { startBucket } from './bucket-server.ts'
 import { lakeWorld } from './lake-world.ts'
 
@@ -73,6 +74,47 @@ describe('what is stored in S3', () => {
     expect(summary).toMatch(/^None of 1 file under .* could be read\. 1 file could not be read, the first is raw\/odd/)
     expect(JSON.stringify(blocks)).toMatch(why)
     expect(await refusal('raw/odd.json')).toMatch(why)
+  })
+
+  it('is judged by its bytes where its Content-Encoding names no coding', async () => {
+    bucket.put('raw/text.json', lines(100, 3), undefined, { 'content-encoding': 'utf-8' })
+    expect((await find('raw/')).summary).toMatch(/^1 fault in 1 of 1 file \(100 lines\)/)
+  })
+
+  it('has no line where it is empty, whatever it is called, and a folder is no file', async () => {
+    bucket.put('raw/empty.json.gz', '')
+    expect((await find('raw/')).summary).toBe(
+      'There is no line in 1 file under s3://lake/raw/: nothing is stored there.',
+    )
+    bucket.objects.delete('raw/empty.json.gz')
+    bucket.put('raw/', '')
+    expect((await find('raw/')).summary).toBe('No file of JSON lines under s3://lake/raw/.')
+  })
+
+  it('does not hide the others where the connection breaks within one', async () => {
+    const list = ['a', 'z'].map(
+      (name) =>
+        `<Contents><Key>raw/${name}.json</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>&quot;e&quot;</ETag><Size>99</Size></Contents>`,
+    )
+    const service = await startService(({ url }, _incoming, outgoing) => {
+      if (url.includes('list-type=2'))
+        outgoing.end(`<ListBucketResult><IsTruncated>false</IsTruncated>${list.join('')}</ListBucketResult>`)
+      else if (url.includes('z.json')) outgoing.writeHead(200, { etag: '"e"' }).end('{"id":1}\n{"id":\n')
+      else {
+        outgoing.writeHead(200, { etag: '"e"', 'content-length': '99' })
+        outgoing.write('{"id":1}\n', () => outgoing.destroy())
+      }
+    })
+    const world = lakeWorld(service.origin, {})
+    const { summary } = await findMalformedJson.read(
+      findMalformedJson.params.parse({ connection: 'lake', bucket: 'lake', prefix: 'raw/' }),
+      world.read(),
+    )
+    expect(summary).toMatch(
+      /^1 fault in 1 of 2 files .* the first is raw\/a\.json: the connection broke before its end\.$/,
+    )
+    await world.close()
+    await service.stop()
   })
 
   it('is a fault of the file where it is named or said to be gzip and is not', async () => {
