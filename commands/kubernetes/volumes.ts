@@ -24,10 +24,8 @@ export const volumes = defineRead({
     readable(cluster, namespace)
     const { client, environment } = cluster
     const { signal } = ctx
-    const [claims, pods] = await Promise.all([
-      client.claims(namespace, signal),
-      partOf(signal, () => client.pods(namespace, '', signal)),
-    ])
+    const claims = await client.claims(namespace, signal)
+    const pods = await partOf(signal, () => client.pods(namespace, '', signal))
     const names = [...new Set(claims.items.flatMap(({ spec }) => spec.storageClassName || []))].sort()
     const classes = new Map<string, Part<StorageClass | null>>()
     for (const name of names) classes.set(name, await partOf(signal, () => client.storageClass(name, signal)))
