@@ -22,6 +22,8 @@ export type RollBack = Readonly<{
   traffic: Update | null
   /** Null when nothing tells that the users have left the other colour: then both go on. */
   drain: Update | null
+  /** Parameters of Systems Manager that CloudFormation reads anew with each update. */
+  held?: readonly string[]
 }>
 
 /** Which colour gets the commit and which one goes. Both run while an earlier rollback has stopped half-way. */

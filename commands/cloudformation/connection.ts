@@ -67,7 +67,10 @@ const Settings = z.strictObject({
   ...awsSettings,
   /** The connection of kind github that says whether a commit is green. */
   checks: z.string().min(1),
-  /** The service role that CloudFormation changes resources with; left out, the stack's own or else this connection's rights. */
+  /**
+   * The service role that CloudFormation changes resources with; left out, the stack's own or else this connection's
+   * rights, and a run's session cannot be cut to its plan.
+   */
   stackRoleArn: z
     .string()
     .regex(/^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'the ARN of a role')
@@ -85,9 +88,9 @@ export type Clients = Readonly<{ reads: CloudFormationClient; writes: CloudForma
 export const cloudformation = defineConnection<Settings, Clients>({
   kind: 'cloudformation',
   settings: Settings,
-  open: (settings, secret) => ({
-    reads: awsClient(CloudFormationClient, settings, secret, 3),
-    writes: awsClient(CloudFormationClient, settings, secret, 1),
+  open: (settings, secret, rights) => ({
+    reads: awsClient(CloudFormationClient, settings, secret, 3, { rights }),
+    writes: awsClient(CloudFormationClient, settings, secret, 1, { rights }),
   }),
   close: ({ reads, writes }) => {
     reads.destroy()

@@ -18,17 +18,18 @@ export async function findStack(client: CloudFormationClient, name: string, sign
   throw new Refused(`There is no stack "${name}" in this account and region.`)
 }
 
+/** The names of every stack of a service, each once. */
+export const stackNames = ({ colours, traffic }: Service): string[] =>
+  [...new Set([...Object.values(colours), ...(traffic ? [traffic] : [])].map((one) => one.stack))].sort()
+
 /** Every stack of a service, by name. */
 export async function stacksOf(
   client: CloudFormationClient,
   service: Service,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Stack>> {
-  const { colours, traffic } = service
-  const own = Object.values(colours).map((colour) => colour.stack)
-  const names = [...new Set([...own, ...(traffic ? [traffic.stack] : [])])].sort()
   const found = new Map<string, Stack>()
-  for (const name of names) found.set(name, await findStack(client, name, signal))
+  for (const name of stackNames(service)) found.set(name, await findStack(client, name, signal))
   return found
 }
 
@@ -81,9 +82,14 @@ export function trafficOf({ traffic }: Service, stacks: ReadonlyMap<string, Stac
 export const rightsOf = (stack: Stack, stackRoleArn: string | undefined): string =>
   stackRoleArn ?? stack.RoleARN ?? 'those of the connection itself'
 
-/** Parameters whose values Systems Manager holds: CloudFormation reads them anew with every update. */
-export const readAnew = (stack: Stack): string[] =>
-  (stack.Parameters ?? []).filter((p) => p.ResolvedValue !== undefined).map((p) => p.ParameterKey ?? '')
+/**
+ * Parameters whose values Systems Manager holds, by their own name and by the one that it knows them by: CloudFormation reads them
+ * anew with every update.
+ */
+export const readAnew = (stack: Stack): { key: string; held: string }[] =>
+  (stack.Parameters ?? [])
+    .filter((p) => p.ResolvedValue !== undefined)
+    .map((p) => ({ key: p.ParameterKey ?? '', held: p.ParameterValue ?? '' }))
 
 const MOST_BYTES = 16_384
 const PATIENCE = 5_000

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { digest } from '../../src/domain/plan.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { github } from '../github/connection.ts'
 import { refuseUnlessGreen } from '../github/verdict.ts'
 import { rest, waiting } from '../settle.ts'
@@ -18,6 +19,7 @@ import {
   updatedOf,
   versionAt,
 } from './look.ts'
+import { updating } from './rights.ts'
 import { holds, probeUpdate, sendUpdate, type Update, untilUpdated } from './update.ts'
 
 /** The states from which CloudFormation takes an update. */
@@ -96,7 +98,9 @@ export const rollBack = defineChange({
       throw new Refused(
         `${to.colour} of ${name} runs ${commit} already. What the users get is not known: the connection names no "traffic" and no "publicUrl". Move them by hand, then take ${from.colour} to 0.`,
       )
-    const anew = [...stacks.values()].flatMap((stack) => readAnew(stack).map((key) => `${key} of ${stack.StackName}`))
+    const anew = [...stacks.values()].flatMap((stack) =>
+      readAnew(stack).map(({ key }) => `${key} of ${stack.StackName}`),
+    )
     const call = ({ stack, set, token }: Update) =>
       `UpdateStack ${stack} ${Object.entries(set)
         .map(([key, value]) => `${key}=${value}`)
@@ -184,11 +188,15 @@ export const rollBack = defineChange({
         deploy,
         traffic,
         drain,
+        held: [...new Set([...stacks.values()].flatMap((stack) => readAnew(stack).map((one) => one.held)))].sort(),
       } satisfies RollBack,
     }
   },
 
-  async run({ data, targets }, ctx) {
+  async run({ data, targets }, given) {
+    const ctx = await narrowed(given, cloudformation, data.connection, (own, { services }) =>
+      updating(own, services[data.service], data),
+    )
     const { client, settings } = await ctx.connect(cloudformation, data.connection)
     const service = serviceOf(settings, data.service)
     const { deploy, traffic, drain } = data

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import type { RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest, waiting } from '../settle.ts'
 import { emr } from './connection.ts'
 import { ClusterId, changeable, createdOf, listSteps, stateOf, statesOf } from './look.ts'
+import { changing } from './rights.ts'
 
 type Data = Readonly<{ connection: string; cluster: string; steps: readonly string[]; force: boolean }>
 
@@ -91,7 +93,10 @@ export const cancelSteps = defineChange({
       data: { connection, cluster: id, steps: ids, force: force === 'yes' } satisfies Data,
     }
   },
-  async run({ data, targets }, ctx) {
+  async run({ data, targets }, given) {
+    const ctx = await narrowed(given, emr, data.connection, (own) =>
+      changing(own, data.cluster, ['CancelSteps', 'ListSteps']),
+    )
     const { client } = await ctx.connect(emr, data.connection)
     const refused = await ctx.step('cancel', async () => {
       const now = await statesOf(client.reads, data.cluster, data.steps, ctx.signal)

@@ -35,12 +35,15 @@ export type EmrClients = Readonly<{
 export const emr = defineConnection<Settings, EmrClients>({
   kind: 'emr',
   settings: Settings,
-  open: ({ ssmEndpoint, ...settings }, secret) => {
+  open: ({ ssmEndpoint, ...settings }, secret, rights) => {
     const ssm = { ...settings, ...(ssmEndpoint && { endpoint: ssmEndpoint }) }
     return {
-      reads: awsClient(EMRClient, settings, secret, 3),
-      writes: awsClient(EMRClient, settings, secret, 1),
-      primary: { reads: awsClient(SSMClient, ssm, secret, 3), writes: awsClient(SSMClient, ssm, secret, 1) },
+      reads: awsClient(EMRClient, settings, secret, 3, { rights }),
+      writes: awsClient(EMRClient, settings, secret, 1, { rights }),
+      primary: {
+        reads: awsClient(SSMClient, ssm, secret, 3, { rights }),
+        writes: awsClient(SSMClient, ssm, secret, 1, { rights }),
+      },
     }
   },
   close: ({ reads, writes, primary }) => {

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { identityOf } from '../machines/identity.ts'
+import { scripting } from '../machines/rights.ts'
 import { commentOf, perform, probeCommand } from '../machines/send.ts'
 import { quote } from '../machines/shell.ts'
 import { rest, waiting } from '../settle.ts'
@@ -81,7 +83,8 @@ export const killApplication = defineChange({
       } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, emr, data.connection, (own, { region }) => scripting(own, region, data.node))
     const { client, settings } = await ctx.connect(emr, data.connection)
     const note = (text: string) => ctx.progress(0, 2, text)
     await ctx.step('kill', async () => {

@@ -3,9 +3,11 @@ import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { emr } from './connection.ts'
 import { ClusterId, changeable, findCluster } from './look.ts'
 import { listPools, managedScaling, type Pool } from './pools.ts'
+import { changing } from './rights.ts'
 
 type Market = 'onDemand' | 'spot'
 type Data = Readonly<{
@@ -90,7 +92,13 @@ export const emrResize = defineChange({
       data: { connection, cluster: id, group: poolId, from, to: instances, targets } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const pools = data.targets
+      ? ['ModifyInstanceFleet', 'ListInstanceFleets']
+      : ['ModifyInstanceGroups', 'ListInstanceGroups']
+    const ctx = await narrowed(given, emr, data.connection, (own) =>
+      changing(own, data.cluster, [...pools, 'DescribeCluster']),
+    )
     const { client } = await ctx.connect(emr, data.connection)
     await ctx.step('resize', async () => {
       const now = await wants(data, ctx)

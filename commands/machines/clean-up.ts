@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { waiting } from '../settle.ts'
 import { type Group, groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { identityOf } from './identity.ts'
 import { deleteScript, findOld, oldOn } from './old-files.ts'
 import { untilBack } from './restart-units.ts'
+import { scripting } from './rights.ts'
 import { commentOf, perform, probeCommand } from './send.ts'
 import { Folder, InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt } from './unit-state.ts'
@@ -108,9 +110,12 @@ export const cleanUp = defineChange({
     }
   },
 
-  async run({ data }, ctx) {
-    const { client, settings } = await ctx.connect(machines, data.connection)
+  async run({ data }, given) {
     for (const [index, one] of data.machines.entries()) {
+      const ctx = await narrowed(given, machines, data.connection, (own, { region }) =>
+        scripting(own, region, one.instance),
+      )
+      const { client, settings } = await ctx.connect(machines, data.connection)
       const note = (text: string) => ctx.progress(index, data.machines.length, `${one.name}: ${text}`)
       const on = (step: string, script: readonly string[]) => {
         const order = { instance: one.instance, script, comment: commentOf(data, step) }

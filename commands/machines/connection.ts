@@ -67,14 +67,14 @@ export type Clients = Readonly<{
 export const machines = defineConnection<Settings, Clients>({
   kind: 'machines',
   settings: Settings,
-  open: (settings, secret) => {
+  open: (settings, secret, rights) => {
     const { autoScalingEndpoint: endpoint, ...own } = settings
     const scaling = { ...own, ...(endpoint && { endpoint }) }
     return {
-      reads: awsClient(SSMClient, own, secret, 3),
-      writes: awsClient(SSMClient, own, secret, 1),
-      scalingReads: awsClient(AutoScalingClient, scaling, secret, 3),
-      scalingWrites: awsClient(AutoScalingClient, scaling, secret, 1),
+      reads: awsClient(SSMClient, own, secret, 3, { rights }),
+      writes: awsClient(SSMClient, own, secret, 1, { rights }),
+      scalingReads: awsClient(AutoScalingClient, scaling, secret, 3, { rights }),
+      scalingWrites: awsClient(AutoScalingClient, scaling, secret, 1, { rights }),
     }
   },
   close: (clients) => {

@@ -3,10 +3,12 @@ import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest as pause, settled, waiting } from '../settle.ts'
 import { groupOf, machines } from './connection.ts'
 import { findGroup, heldMinutes, hookShown, hooksOf, isInService, refuseUnlessSteady, versionOf } from './group.ts'
+import { scaling as scalingOf } from './rights.ts'
 import { paceOf } from './send.ts'
 import { InstanceId, listOf } from './shell.ts'
 import { tenantsOf } from './tenants.ts'
@@ -136,7 +138,12 @@ export const cycleInstances = defineChange({
     }
   },
 
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, machines, data.connection, (own, { groups }) => {
+      const isAsked = !data.interrupt && groups[data.group]?.airflow !== undefined
+      const looks = isAsked ? ['ssm:DescribeInstanceInformation'] : []
+      return scalingOf(own, data.scaling, 'TerminateInstanceInAutoScalingGroup', looks)
+    })
     const { client, settings } = await ctx.connect(machines, data.connection)
     const total = data.machines.length
     for (const [index, one] of data.machines.entries()) {

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { identityOf } from './identity.ts'
 import { listScript, type Pin, parsePackages, pinScript } from './inventory.ts'
+import { scripting } from './rights.ts'
 import { commentOf, look, outputOf, perform, probeCommand } from './send.ts'
 import { InstanceId, listOf, Package, Version } from './shell.ts'
 import { refuseSurprises, type Simulated, shownChanges, simulatedOn } from './simulate.ts'
@@ -132,10 +134,13 @@ export const pinPackages = defineChange({
     }
   },
 
-  async run({ data }, ctx) {
-    const { client, settings } = await ctx.connect(machines, data.connection)
-    const group = groupOf(settings, data.group)
+  async run({ data }, given) {
     for (const [index, one] of data.machines.entries()) {
+      const ctx = await narrowed(given, machines, data.connection, (own, { region }) =>
+        scripting(own, region, one.instance),
+      )
+      const { client, settings } = await ctx.connect(machines, data.connection)
+      const group = groupOf(settings, data.group)
       ctx.progress(index, data.machines.length, one.name)
       await ctx.step(`pin:${one.instance}`, async () => {
         const now = await versionsOn(data, one.instance, ctx)

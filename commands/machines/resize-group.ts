@@ -3,8 +3,10 @@ import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { groupOf, machines } from './connection.ts'
 import { findGroup, isInService, refuseUnlessSteady } from './group.ts'
+import { scaling as scalingOf } from './rights.ts'
 
 type Data = Readonly<{ connection: string; scaling: string; from: number; to: number }>
 
@@ -60,7 +62,10 @@ export const resizeGroup = defineChange({
       data: { connection, scaling, from, to: wanted } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, machines, data.connection, (own) =>
+      scalingOf(own, data.scaling, 'SetDesiredCapacity'),
+    )
     const { client } = await ctx.connect(machines, data.connection)
     await ctx.step('resize', async () => {
       const now = await wantsNow(data, ctx)

@@ -1,10 +1,12 @@
 import { z } from 'zod'
 import type { ReadContext, RunContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { rest as pause, waiting } from '../settle.ts'
 import { groupOf, machines, refuseUnlisted } from './connection.ts'
 import { chosen, machineTarget } from './fleet.ts'
 import { identityOf } from './identity.ts'
+import { scripting } from './rights.ts'
 import { commentOf, lastLines, perform, probeCommand } from './send.ts'
 import { InstanceId, listOf, quote, Unit } from './shell.ts'
 import { described, isUp, lookAt, steadiness, type UnitState } from './unit-state.ts'
@@ -83,9 +85,12 @@ export const restartUnits = defineChange({
     }
   },
 
-  async run({ data }, ctx) {
+  async run({ data }, given) {
     const back: string[] = []
     for (const [index, one] of data.machines.entries()) {
+      const ctx = await narrowed(given, machines, data.connection, (own, { region }) =>
+        scripting(own, region, one.instance),
+      )
       const note = (text: string) => ctx.progress(index, data.machines.length, `${one.name}: ${text}`)
       note('restarting')
       await ctx.step(`restart:${one.instance}`, () => restartOn(data, one, ctx))

@@ -4,9 +4,11 @@ import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest } from '../settle.ts'
 import { rds } from './connection.ts'
+import { cancelling } from './rights.ts'
 import { databasesOf, findTask, isAlive, isRunning, onlyOf, placeOf, stateOf } from './tasks.ts'
 
 /** `identity` tells the task from a later one of the same name. */
@@ -73,7 +75,8 @@ export const cancelExport = defineChange({
       data: { connection, name, identity: identityOf(task) } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, rds, data.connection, () => cancelling)
     const { client, settings } = await ctx.connect(rds, data.connection)
     await ctx.step('cancel', async () => {
       const task = await findTask(client.reads, data.name, ctx.signal)

@@ -33,9 +33,9 @@ export type RdsClients = Readonly<{ reads: RDSClient; writes: RDSClient }>
 export const rds = defineConnection<Settings, RdsClients>({
   kind: 'rds',
   settings: Settings,
-  open: (settings, secret) => ({
-    reads: awsClient(RDSClient, settings, secret, 3),
-    writes: awsClient(RDSClient, settings, secret, 1),
+  open: (settings, secret, rights) => ({
+    reads: awsClient(RDSClient, settings, secret, 3, { rights }),
+    writes: awsClient(RDSClient, settings, secret, 1, { rights }),
   }),
   close: ({ reads, writes }) => {
     reads.destroy()

@@ -7,10 +7,12 @@ import { z } from 'zod'
 import type { ReadContext } from '../../src/domain/command.ts'
 import { defineChange, Refused } from '../../src/domain/command.ts'
 import { answered } from '../aws/answered.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { outlive } from '../aws/outlive.ts'
 import { rest } from '../settle.ts'
 import { rds } from './connection.ts'
 import { classOf, findInstance, isOffered, pendingClass, pendingOf, stateOf, storageOf } from './instance.ts'
+import { resizing } from './rights.ts'
 
 /** `resource` is RDS's own id: an instance that was deleted and made again has another. */
 type Data = Readonly<{ connection: string; instance: string; resource: string; from: string; to: string }>
@@ -106,7 +108,8 @@ export const resizeInstance = defineChange({
       data: { connection, instance: id, resource: found.DbiResourceId ?? '', from, to } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, rds, data.connection, (own) => resizing(own, data.instance))
     const { client, settings } = await ctx.connect(rds, data.connection)
     await ctx.step('modify', async () => {
       const now = await look(data, ctx)

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
+import { narrowed } from '../aws/narrow.ts'
 import { rds } from './connection.ts'
+import { exporting } from './rights.ts'
 import { databasesOf, findSource, findTask, isAlive, isComplete, listTasks, onlyOf, placeOf, stateOf } from './tasks.ts'
 import type { Wanted } from './wanted.ts'
 import { isSame, madeAlready, placeOfWanted, refuseUnlessFree, start } from './wanted.ts'
@@ -101,7 +103,8 @@ export const startExport = defineChange({
       data: { connection, wanted, again: again === 'yes' } satisfies Data,
     }
   },
-  async run({ data }, ctx) {
+  async run({ data }, given) {
+    const ctx = await narrowed(given, rds, data.connection, (own) => exporting(own, data.wanted))
     const { client } = await ctx.connect(rds, data.connection)
     const { wanted } = data
     const state = await ctx.step('start', async () => {

@@ -10,6 +10,9 @@ const CLIENTS: Readonly<Record<string, string>> = {
 /** A server may set this header (`setHeader`) on an answer that breaks the model on purpose. */
 export const MISCHIEF = 'x-mischief'
 
+/** What was asked of all servers that are watched, by the session that it was signed in: actions as IAM names them. */
+export const askedInSession = new Map<string, Set<string>>()
+
 const models = new Map<string, AwsModel>()
 function modelOf(service: string): AwsModel {
   const known = models.get(service)
@@ -18,6 +21,9 @@ function modelOf(service: string): AwsModel {
   models.set(service, model)
   return model
 }
+
+const actionIn = (target: string | string[] | undefined, text: string): string =>
+  target === undefined ? (new URLSearchParams(text).get('Action') ?? '') : String(target).split('.').at(-1)!
 
 /**
  * Holds each request that comes to a server of AWS's JSON or Query protocol, and each good answer of it, to the SDK's model of
@@ -43,14 +49,20 @@ export function watchAws(server: Server) {
       keep(chunk)
       return end.call(reply, chunk, ...(rest as [never]))
     }) as typeof end
+    const target = request.headers['x-amz-target']
+    request.once('end', () => {
+      const session = request.headers['x-amz-security-token']
+      if (session === undefined) return
+      const before = askedInSession.get(String(session)) ?? new Set()
+      askedInSession.set(String(session), before.add(`${service}:${actionIn(target, Buffer.concat(asked).toString())}`))
+    })
     reply.once('finish', () => {
       // What was refused is none of the model's business.
       if (reply.statusCode !== 200 || reply.getHeader(MISCHIEF) !== undefined) return
       const text = Buffer.concat(asked).toString()
       const body = Buffer.concat(answered).toString()
-      const target = request.headers['x-amz-target']
       const form = target === undefined ? new URLSearchParams(text) : null
-      const action = form ? (form.get('Action') ?? '') : String(target).split('.').at(-1)!
+      const action = actionIn(target, text)
       const model = modelOf(service)
       for (const fault of model.input(action, form ?? JSON.parse(text))) faults.add(`asked ${service}: ${fault}`)
       for (const fault of model.output(action, form ? body : JSON.parse(body || '{}')))

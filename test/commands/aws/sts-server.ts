@@ -1,10 +1,21 @@
+import { randomUUID } from 'node:crypto'
+import { askedInSession } from '../../harness/aws-watch.ts'
 import { QueryFault, startQuery } from './query-server.ts'
 
 const GRANTED_SECONDS = 3_600
 const ROLE = /^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]+$/
 
-/** STS with roles and the external ids that their trust policies ask for (null: none). Facts: facts.ts beside it. */
-export async function startSts(roles: Readonly<Record<string, string | null>>) {
+/** A role that anybody may take on, in the account of the other servers. */
+const ROLE_ARN = 'arn:aws:iam::123456789012:role/keyturn'
+
+type Statement = Readonly<{ Effect: 'Allow'; Action: string[]; Resource: string[] }>
+const statementsOf = (policy: string | null): Statement[] => (policy === null ? [] : JSON.parse(policy).Statement)
+
+/**
+ * STS with roles and the external ids that their trust policies ask for (null: none). `close` throws what a session was used for
+ * that its policy does not name. Facts: facts.ts beside it.
+ */
+export async function startSts(roles: Readonly<Record<string, string | null>> = { [ROLE_ARN]: null }) {
   const sessions = new Map<string, { role: string; policy: string | null; over: boolean }>()
   let busy = 0
   const server = await startQuery('sts', '2011-06-15', {
@@ -33,7 +44,7 @@ export async function startSts(roles: Readonly<Record<string, string | null>>) {
           'AccessDenied',
           `User: arn:aws:iam::111122223333:user/keyturn is not authorized to perform: sts:AssumeRole on resource: ${role}`,
         )
-      const token = `session-${sessions.size + 1}`
+      const token = `session-${randomUUID()}`
       sessions.set(token, { role, policy, over: false })
       return {
         Credentials: {
@@ -49,6 +60,29 @@ export async function startSts(roles: Readonly<Record<string, string | null>>) {
   return {
     ...server,
     sessions,
+    /** What leads a connection to that role. */
+    settings: { roleArn: ROLE_ARN, stsEndpoint: server.endpoint },
+    /** The statements of the policies that sessions were asked with, each policy once. */
+    policies: (): Statement[][] =>
+      [...new Set([...sessions.values()].map((session) => session.policy))]
+        .filter((policy) => policy !== null)
+        .map(statementsOf),
+    /** What was asked in sessions with a policy, by the name of the action. */
+    asked: (): string[] =>
+      [
+        ...new Set(
+          [...sessions].flatMap(([token, { policy }]) => (policy ? [...(askedInSession.get(token) ?? [])] : [])),
+        ),
+      ].sort(),
+    async close() {
+      await server.close()
+      for (const [token, { policy }] of sessions) {
+        const named = statementsOf(policy).flatMap((one) => one.Action)
+        const others = [...(askedInSession.get(token) ?? [])].filter((action) => !named.includes(action))
+        if (policy !== null && others.length > 0)
+          throw new Error(`asked in a session whose policy does not name it: ${others.join(', ')}`)
+      }
+    },
     /** All sessions so far are over, whatever was said of their end. */
     end() {
       for (const session of sessions.values()) session.over = true

@@ -40,6 +40,10 @@ export const facts = defineFacts({
       why: 'The pages show asterisks, and not all of them as many. Nothing rests on how many there are.',
     },
     {
+      says: 'ssm:GetParameters is asked of whoever sends an update, though a service role is named.',
+      why: 'Reported so in https://github.com/aws/aws-cdk/issues/20959, where the deploying role lacked it. No account to try it on.',
+    },
+    {
       says: 'With UsePreviousValue a parameter of a Systems Manager type is read anew.',
       why: 'Known from practice, written on no page that could be read here; the plan warns of it.',
     },

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { cloudformation } from '../../../commands/cloudformation/connection.ts'
 import { rollBack } from '../../../commands/cloudformation/roll-back.ts'
 import { cloudformationStack } from '../../../commands/cloudformation/stack.ts'
+import { startSts } from '../aws/sts-server.ts'
 import { createWorld, propose, type World } from '../context.ts'
 import { type GitHub, startGitHub, TOKEN } from '../github/server.ts'
 import { type CloudFormation, startCloudFormation } from './server.ts'
@@ -13,9 +14,12 @@ const OLDER = 'c'.repeat(40)
 describe('blue/green rollback', () => {
   let aws: CloudFormation
   let ci: GitHub
+  let sts: Awaited<ReturnType<typeof startSts>>
   let world: World
+  let worldOf: (more?: object) => World
   beforeEach(async () => {
     aws = await startCloudFormation()
+    sts = await startSts()
     ci = await startGitHub('shop/checkout')
     for (const commit of [OLDER, GOOD]) ci.push(commit, 'fine')
     ci.push(BAD, 'buggy', [{ name: 'tests', status: 'in_progress', conclusion: null }])
@@ -35,47 +39,50 @@ describe('blue/green rollback', () => {
     aws.addStack('edge', { Live: 'green', Certificate: 'canary-certificate' })
     const service = { repository: 'shop/checkout', colours: { blue: colour('Blue'), green: colour('Green') } }
     const traffic = { stack: 'edge', parameter: 'Live', values: { blue: 'blue', green: 'green' }, waitSeconds: 0 }
-    world = createWorld({
-      secrets: { K: 'local', CI_TOKEN: TOKEN },
-      connections: {
-        ci: {
-          kind: 'github',
-          settings: {
-            baseUrl: ci.baseUrl,
-            tokenFrom: 'CI_TOKEN',
-            repositories: { 'shop/checkout': { required: ['tests'] } },
+    worldOf = (more = {}) =>
+      createWorld({
+        secrets: { K: 'local', CI_TOKEN: TOKEN },
+        connections: {
+          ci: {
+            kind: 'github',
+            settings: {
+              baseUrl: ci.baseUrl,
+              tokenFrom: 'CI_TOKEN',
+              repositories: { 'shop/checkout': { required: ['tests'] } },
+            },
           },
-        },
-        prod: {
-          kind: 'cloudformation',
-          settings: {
-            region: 'us-east-1',
-            endpoint: aws.endpoint,
-            accessKeyIdFrom: 'K',
-            secretAccessKeyFrom: 'K',
-            checks: 'ci',
-            backoffMs: 1,
-            pollSeconds: 0.002,
-            services: {
-              checkout: { ...service, healthyAnswers: 3, traffic, show: ['Url', 'Dsn', 'ApiKey'] },
-              hasty: { ...service, healthyMinutes: 0.0005, traffic },
-              seen: { ...service, healthyAnswers: 3, traffic, publicUrl: aws.url('public') },
-              routed: { ...service, healthyAnswers: 3, healthyMinutes: 0.005, publicUrl: aws.url('public') },
-              blind: { ...service, healthyAnswers: 3 },
-              ghost: {
-                ...service,
-                colours: { blue: colour('Blue'), green: { ...colour('Green'), stack: 'nowhere' } },
+          prod: {
+            kind: 'cloudformation',
+            settings: {
+              region: 'us-east-1',
+              endpoint: aws.endpoint,
+              ...sts.settings,
+              ...more,
+              accessKeyIdFrom: 'K',
+              secretAccessKeyFrom: 'K',
+              checks: 'ci',
+              backoffMs: 1,
+              pollSeconds: 0.002,
+              services: {
+                checkout: { ...service, healthyAnswers: 3, traffic, show: ['Url', 'Dsn', 'ApiKey'] },
+                hasty: { ...service, healthyMinutes: 0.0005, traffic },
+                seen: { ...service, healthyAnswers: 3, traffic, publicUrl: aws.url('public') },
+                routed: { ...service, healthyAnswers: 3, healthyMinutes: 0.005, publicUrl: aws.url('public') },
+                blind: { ...service, healthyAnswers: 3 },
+                ghost: {
+                  ...service,
+                  colours: { blue: colour('Blue'), green: { ...colour('Green'), stack: 'nowhere' } },
+                },
               },
             },
           },
         },
-      },
-    })
+      })
+    world = worldOf()
   })
   afterEach(async () => {
     await world.close()
-    await aws.close()
-    await ci.close()
+    await Promise.all([aws.close(), ci.close(), sts.close()])
   })
 
   const at = { connection: 'prod', service: 'checkout', commit: 'idle' }
@@ -401,6 +408,43 @@ describe('blue/green rollback', () => {
     const plan = await propose(rollBack, at, world.read())
     expect(plan.targets[0]?.details['Changed with']).toBe('those of the connection itself')
     expect(plan.warnings.at(-1)).toContain('Systems Manager holds Image of checkout: each update takes the value')
+  })
+
+  it('is changed in a session that may update these stacks only, where a service role changes the rest', async () => {
+    const stackRoleArn = 'arn:aws:iam::123456789012:role/checkout-deploy'
+    aws.state.held.set('Image', 'ami-1')
+    stack().parameters.Image = '/images/checkout:3'
+    await world.close()
+    world = worldOf({ stackRoleArn })
+    const plan = await propose(rollBack, at, world.read())
+    expect(sts.policies()).toEqual([])
+    await rollBack.run(plan, world.run(plan).ctx)
+    const updating = ['UpdateStack', 'DescribeStacks', 'DescribeStackEvents'].map((one) => `cloudformation:${one}`)
+    expect(sts.policies()).toEqual([
+      [
+        {
+          Effect: 'Allow',
+          Action: updating,
+          Resource: ['checkout', 'edge'].map((one) => `arn:aws:cloudformation:us-east-1:123456789012:stack/${one}/*`),
+        },
+        { Effect: 'Allow', Action: ['iam:PassRole'], Resource: [stackRoleArn] },
+        {
+          Effect: 'Allow',
+          Action: ['ssm:GetParameters'],
+          Resource: ['arn:aws:ssm:us-east-1:123456789012:parameter/images/checkout'],
+        },
+      ],
+    ])
+    aws.state.failure = 'no capacity'
+    const again = await propose(rollBack, { ...at, commit: OLDER }, world.read())
+    await expect(rollBack.run(again, world.run(again).ctx)).rejects.toThrow('no capacity')
+    expect(sts.asked()).toEqual(updating.toSorted())
+  })
+
+  it('keeps the rights of its own role where CloudFormation changes the stacks with those', async () => {
+    const plan = await propose(rollBack, at, world.read())
+    await rollBack.run(plan, world.run(plan).ctx)
+    expect(sts.policies()).toEqual([])
   })
 
   it('takes no traffic that would not tell the colours apart', () => {

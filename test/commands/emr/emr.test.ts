@@ -3,6 +3,7 @@ import { cancelSteps } from '../../../commands/emr/cancel-steps.ts'
 import { emrCluster } from '../../../commands/emr/cluster.ts'
 import { emrResize } from '../../../commands/emr/resize.ts'
 import { emrSteps } from '../../../commands/emr/steps.ts'
+import { startSts } from '../aws/sts-server.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
 import { Fault } from './json-server.ts'
@@ -10,9 +11,11 @@ import { startEmr } from './server.ts'
 
 describe('EMR', () => {
   let emr: Awaited<ReturnType<typeof startEmr>>
+  let sts: Awaited<ReturnType<typeof startSts>>
   let world: World
   beforeEach(async () => {
     emr = await startEmr()
+    sts = await startSts()
     emr.state.steps.push(
       { Id: 's-1', Name: 'parse', state: 'RUNNING', created: 1_770_000_000 },
       { Id: 's-2', Name: 'load', state: 'PENDING', created: 1_770_000_100 },
@@ -38,6 +41,7 @@ describe('EMR', () => {
           settings: {
             region: 'us-east-1',
             endpoint: emr.endpoint,
+            ...sts.settings,
             accessKeyIdFrom: 'K',
             secretAccessKeyFrom: 'K',
             backoffMs: 1,
@@ -56,7 +60,7 @@ describe('EMR', () => {
   })
   afterEach(async () => {
     await world.close()
-    await emr.close()
+    await Promise.all([emr.close(), sts.close()])
   })
 
   const at = { connection: 'jobs', cluster: 'j-1' }
@@ -274,6 +278,27 @@ describe('EMR', () => {
       await emrResize.run(plan, world.run(plan).ctx)
       expect(emr.state.fleets[2]).toMatchObject({ TargetOnDemandCapacity: 1, TargetSpotCapacity: 5 })
       expect((await emrResize.verify(plan, world.read()))[0]?.ok).toBe(true)
+      expect(sts.policies()).toEqual([may('ModifyInstanceFleet', 'ListInstanceFleets', 'DescribeCluster')])
     })
+  })
+
+  const may = (...actions: string[]) => [
+    {
+      Effect: 'Allow',
+      Action: actions.map((action) => `elasticmapreduce:${action}`),
+      Resource: ['arn:aws:elasticmapreduce:us-east-1:123456789012:cluster/j-1'],
+    },
+  ]
+
+  it('is changed in a session that may change this cluster only', async () => {
+    const cancel = await propose(cancelSteps, { ...at, steps: 's-2' }, world.read())
+    const resize = await propose(emrResize, { ...at, group: 'ig-3', instances: 6 }, world.read())
+    expect(sts.policies()).toEqual([])
+    await cancelSteps.run(cancel, world.run(cancel).ctx)
+    await emrResize.run(resize, world.run(resize).ctx)
+    const cancelling = may('CancelSteps', 'ListSteps')
+    const resizing = may('ModifyInstanceGroups', 'ListInstanceGroups', 'DescribeCluster')
+    expect(sts.policies()).toEqual([cancelling, resizing])
+    expect(sts.asked()).toEqual([...cancelling, ...resizing].flatMap((one) => one.Action).sort())
   })
 })

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { emrApplications } from '../../../commands/emr/applications.ts'
 import { killApplication } from '../../../commands/emr/kill-application.ts'
+import { startSts } from '../aws/sts-server.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
 import { type Fleet, startFleet } from '../machines/fleet.ts'
+import { mayScript } from '../machines/world.ts'
 import { startEmr } from './server.ts'
 
 const NODE = 'i-0a000001'
@@ -13,11 +15,13 @@ const STUCK = 'application_1700000000000_0007'
 
 describe('applications of YARN', () => {
   let emr: Awaited<ReturnType<typeof startEmr>>
+  let sts: Awaited<ReturnType<typeof startSts>>
   let fleet: Fleet
   let world: World
   const app = (id: string) => join(fleet.machines.get(NODE)!.home, 'yarn', id)
   beforeEach(async () => {
     emr = await startEmr()
+    sts = await startSts()
     fleet = await startFleet()
     await fleet.add(NODE, 'primary', {})
     emr.state.primaries.push(NODE)
@@ -27,7 +31,7 @@ describe('applications of YARN', () => {
     await writeFile(app('application_1700000000000_0006'), 'FINISHED done hadoop 1770000100000\n')
     let clock = Date.parse('2026-03-14T02:10:00.000Z')
     const settings = {
-      ...{ region: 'us-east-1', endpoint: emr.endpoint, ssmEndpoint: fleet.endpoint },
+      ...{ region: 'us-east-1', endpoint: emr.endpoint, ssmEndpoint: fleet.endpoint, ...sts.settings },
       ...{ accessKeyIdFrom: 'K', secretAccessKeyFrom: 'K', backoffMs: 1, pollSeconds: 0.005, cancelMinutes: 0.1 },
       clusters: ['parsers'],
     }
@@ -45,7 +49,7 @@ describe('applications of YARN', () => {
   })
   afterEach(async () => {
     await world.close()
-    await Promise.all([emr.close(), fleet.close()])
+    await Promise.all([emr.close(), fleet.close(), sts.close()])
   })
   const at = { connection: 'jobs', cluster: 'j-1' }
   const plan = (more: object = {}) => propose(killApplication, { ...at, application: STUCK, ...more }, world.read())
@@ -76,6 +80,8 @@ describe('applications of YARN', () => {
     expect((await killApplication.probe(shown, 'kill', world.read())).landed).toBe('no')
     expect(await killApplication.run(shown, world.run(shown).ctx)).toBe(`${STUCK} is KILLED.`)
     expect(await state()).toBe('KILLED')
+    expect(sts.policies()).toEqual([mayScript(`ec2:us-east-1:123456789012:instance/${NODE}`)])
+    expect(sts.asked()).toEqual(['ssm:GetCommandInvocation', 'ssm:SendCommand'])
     expect(fleet.changes()).toHaveLength(1)
     expect((await killApplication.verify(shown, world.read()))[0]?.ok).toBe(true)
     expect((await killApplication.probe(shown, 'kill', world.read())).landed).toBe('yes')

@@ -67,6 +67,10 @@ export const facts = defineFacts({
   ],
   unchecked: [
     {
+      says: 'SendCommand takes the ARNs of the document and of each machine; GetCommandInvocation and CancelCommand take none.',
+      why: 'As the service authorization reference has it, which could not be read here. No account to try a session policy on.',
+    },
+    {
       says: 'For how long a terminated machine stays listed as ConnectionLost.',
       why: 'The page that names it could not be read here; the command leaves it out, however long.',
     },

@@ -1,3 +1,4 @@
+import { startSts } from '../aws/sts-server.ts'
 import { createWorld } from '../context.ts'
 import { type Fleet, startFleet } from './fleet.ts'
 import { type Scaling, startScaling } from './scaling.ts'
@@ -14,6 +15,7 @@ export async function startMachines(
   more: Readonly<{ connections?: Record<string, { kind: string; settings: unknown }>; secrets?: object }> = {},
 ) {
   const fleet: Fleet = await startFleet()
+  const sts = await startSts()
   const scaling: Scaling = await startScaling('airflow-prod')
   for (const [i, id] of IDS.entries()) await fleet.add(id, `af-${i + 1}`, { Role: 'airflow' })
   await fleet.add('i-0b000001', 'staging-1', { Role: 'staging' })
@@ -40,6 +42,7 @@ export async function startMachines(
         kind: 'machines',
         settings: {
           region: 'us-east-1',
+          ...sts.settings,
           endpoint: fleet.endpoint,
           autoScalingEndpoint: scaling.endpoint,
           accessKeyIdFrom: 'K',
@@ -63,11 +66,22 @@ export async function startMachines(
   return {
     fleet,
     scaling,
+    sts,
     world,
     async close() {
       await world.close()
-      await Promise.all([fleet.close(), scaling.close()])
+      await Promise.all([fleet.close(), scaling.close(), sts.close()])
     },
   }
 }
 export type Machines = Awaited<ReturnType<typeof startMachines>>
+
+/** The statements of a session that may run scripts on one machine. */
+export const mayScript = (machine: string) => [
+  {
+    Effect: 'Allow',
+    Action: ['ssm:SendCommand'],
+    Resource: ['arn:aws:ssm:us-east-1::document/AWS-RunShellScript', `arn:aws:${machine}`],
+  },
+  { Effect: 'Allow', Action: ['ssm:GetCommandInvocation', 'ssm:CancelCommand'], Resource: ['*'] },
+]

@@ -5,6 +5,7 @@ import { startExport } from '../../../commands/rds/start-export.ts'
 import type { ChangeCommand } from '../../../src/domain/command.ts'
 import type { Plan } from '../../../src/domain/plan.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { startSts } from '../aws/sts-server.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
 import { startRds } from './server.ts'
@@ -14,12 +15,14 @@ const SOURCE = 'arn:aws:rds:us-east-1:123456789012:cluster-snapshot:orders'
 
 describe('RDS changes', () => {
   let rds: Awaited<ReturnType<typeof startRds>>
+  let sts: Awaited<ReturnType<typeof startSts>>
   let world: World
   beforeAll(async () => {
     rds = await startRds(ROLE)
   })
-  beforeEach(() => {
+  beforeEach(async () => {
     rds.reset()
+    sts = await startSts()
     rds.tasks.push(
       {
         ExportTaskIdentifier: 'orders-1',
@@ -70,6 +73,7 @@ describe('RDS changes', () => {
           environment: 'production',
           settings: {
             ...base,
+            ...sts.settings,
             bucket: 'exports',
             iamRoleArn: ROLE,
             kmsKeyId: 'key-1',
@@ -80,7 +84,10 @@ describe('RDS changes', () => {
       },
     })
   })
-  afterEach(() => world.close())
+  afterEach(async () => {
+    await world.close()
+    await sts.close()
+  })
   afterAll(() => rds.close())
 
   const at = { connection: 'prod', name: 'orders-1', instance: 'replica', class: 'db.r6g.xlarge' }
@@ -95,6 +102,26 @@ describe('RDS changes', () => {
     command.run(proposed, world.run(proposed, options).ctx).catch((error: Error) => `${error.name}: ${error.message}`)
   const landed = async (command: ChangeCommand, proposed: Plan, step: string) =>
     (await command.probe(proposed, step, world.read())).landed
+
+  const may = (actions: string[], ...resources: string[]) => ({ Effect: 'Allow', Action: actions, Resource: resources })
+
+  it.each([
+    ['cancels one export', cancelExport, [may(['rds:CancelExportTask', 'rds:DescribeExportTasks'], '*')]],
+    [
+      'resizes one instance',
+      resizeInstance,
+      [
+        may(['rds:ModifyDBInstance'], 'arn:aws:rds:us-east-1:123456789012:db:replica'),
+        may(['rds:DescribeDBInstances'], '*'),
+      ],
+    ],
+  ])('%s in a session that may do just that', async (_, command, policy) => {
+    const proposed = await plan(command)
+    expect(sts.policies()).toEqual([])
+    await command.run(proposed, world.run(proposed).ctx)
+    expect(sts.policies()).toEqual([policy])
+    expect(sts.asked()).toEqual(policy.flatMap((one) => one.Action).sort())
+  })
 
   describe('rds.cancel-export', () => {
     it('cancels the export that was shown and waits until its slot is free', async () => {

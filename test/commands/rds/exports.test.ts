@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { exportTasks } from '../../../commands/rds/export-tasks.ts'
+import { exporting } from '../../../commands/rds/rights.ts'
 import { startExport } from '../../../commands/rds/start-export.ts'
 import { digest } from '../../../src/domain/plan.ts'
+import { startSts } from '../aws/sts-server.ts'
 import type { World } from '../context.ts'
 import { createWorld, propose } from '../context.ts'
 import type { Task } from './server.ts'
@@ -16,13 +18,15 @@ const NAME = 'orders-20261121-0241'
 
 describe('RDS exports to S3', () => {
   let rds: Awaited<ReturnType<typeof startRds>>
+  let sts: Awaited<ReturnType<typeof startSts>>
   let world: World
 
   beforeAll(async () => {
     rds = await startRds(ROLE)
   })
-  beforeEach(() => {
+  beforeEach(async () => {
     rds.reset()
+    sts = await startSts()
     rds.sources.push(
       { arn: SNAPSHOT, owner: 'orders', status: 'available', created: '2026-11-20T03:00:00.000Z' },
       { arn: OLDER, owner: 'orders', status: 'available', created: '2026-11-19T03:00:00.000Z' },
@@ -37,6 +41,7 @@ describe('RDS exports to S3', () => {
           kind: 'rds',
           settings: {
             region: 'us-east-1',
+            ...sts.settings,
             endpoint: rds.endpoint,
             accessKeyIdFrom: 'K',
             secretAccessKeyFrom: 'K',
@@ -50,7 +55,10 @@ describe('RDS exports to S3', () => {
       },
     })
   })
-  afterEach(() => world.close())
+  afterEach(async () => {
+    await world.close()
+    await sts.close()
+  })
   afterAll(() => rds.close())
 
   const task = (name: string, more: Partial<Task> = {}): Task => ({
@@ -107,6 +115,37 @@ describe('RDS exports to S3', () => {
   })
 
   describe('rds.start-export', () => {
+    it('starts it in a session that may hand over this role and use this key only', async () => {
+      rds.tasks.push(task('other', { SourceArn: `${ARN}:cluster:live` }))
+      const proposed = await plan()
+      expect(sts.policies()).toEqual([])
+      await startExport.run(proposed, world.run(proposed).ctx)
+      const [[exporting, handing, keys] = []] = sts.policies()
+      expect(exporting).toMatchObject({ Resource: ['*'] })
+      expect(exporting?.Action).toEqual(
+        ['StartExportTask', 'DescribeExportTasks', 'DescribeDBClusters']
+          .concat('DescribeDBClusterSnapshots', 'DescribeDBSnapshots')
+          .map((one) => `rds:${one}`),
+      )
+      expect(handing).toEqual({ Effect: 'Allow', Action: ['iam:PassRole'], Resource: [ROLE] })
+      expect(keys?.Action.every((one) => one.startsWith('kms:'))).toBe(true)
+      expect(keys?.Resource).toEqual(['arn:aws:kms:us-east-1:123456789012:key/key-1'])
+      expect(sts.asked()).toEqual(
+        ['DescribeDBClusterSnapshots', 'DescribeDBClusters', 'DescribeExportTasks', 'StartExportTask'].map(
+          (one) => `rds:${one}`,
+        ),
+      )
+    })
+
+    it.each([
+      ['alias/exports', '*'],
+      ['arn:aws:kms:us-east-1:123456789012:alias/exports', '*'],
+      ['arn:aws:kms:us-east-1:210987654321:key/1', 'arn:aws:kms:us-east-1:210987654321:key/1'],
+    ])('names the key %s as %s', (key, resource) => {
+      const wanted = { name: 'x', source: SNAPSHOT, only: [], bucket: 'exports', prefix: '', role: ROLE, key }
+      expect(exporting((...parts) => parts.join(), wanted)[2]?.resources).toEqual([resource])
+    })
+
     it('starts one export that names all databases, under a name with the minute of the asking', async () => {
       const proposed = await plan()
       expect(proposed.targets[0]).toMatchObject({

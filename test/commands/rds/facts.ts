@@ -49,6 +49,10 @@ export const facts = defineFacts({
       why: 'moto answers so; the reference speaks of identifiers only. The command asks by the identifier.',
     },
     {
+      says: 'The rights of KMS that an export takes are asked of whoever starts it, session policy included.',
+      why: 'The user guide lists them for the starting role; how a session policy bears on them is on no page that could be read here.',
+    },
+    {
       says: 'A cancel is not seen by the first looks after it, and neither is another class.',
       why: 'No page says how soon a change is read back. No account to try it on.',
     },
