@@ -1,4 +1,5 @@
-import { exact, type Figure, type Figures, type Metric } from './figures.ts'
+import type { Figure, Figures, Metric } from './figures.ts'
+import { exact } from './remarks.ts'
 import type { Table } from './table.ts'
 
 /** What an alert measured: units a second, and how many were throttled. */

@@ -3,7 +3,8 @@ import { DescribeContributorInsightsCommand, type DynamoDBClient } from '@aws-sd
 import type { EvidenceBlock } from '../../src/domain/command.ts'
 import { codeOf, statusOf } from '../aws/refusals.ts'
 import { maskValue } from '../mask.ts'
-import { asked, clock, exact, MINUTES, windowOf } from './figures.ts'
+import { asked, clock, MINUTES, windowOf } from './figures.ts'
+import { exact } from './remarks.ts'
 
 /** Keys that are shown, and the characters of each. DynamoDB's rules take 25 at most: "CloudWatch contributor insights: How it works". */
 const KEYS = 5
