@@ -101,7 +101,7 @@ describe('an approval at a terminal', () => {
     const subject = { ...(await w.state(id)).subject!, override: 'the sale' }
     const made = { type: 'plan.made', proposal: 'p1', subject, digest: digest(subject) } as const
     await w.journal.append(id, version, 'made', [made])
-    expect((await w.terminal.show(id, 'p1')).join('\n')).toContain('overrides    the freeze window “the sale”')
+    expect((await w.terminal.show(id, 'p1')).join('\n')).toContain('overrides    “the sale”')
   })
 
   it('lists what is open, and shows a plan with what to type', async () => {
