@@ -9,7 +9,7 @@ export type Dialect = 'rest' | 'aws-json' | 'aws-query' | 's3'
  * What real services do. Of `times` requests: `throttled`, `unavailable` (a proxy's page in front of the service), `expired` (the
  * token), `lost` (done, and the reply never comes) and `partial` (half of an answer, then the connection breaks). Of each answer:
  * `slow` (in small pieces), `extra` (members that nobody knows), `nulls` (every third value is null or left out) and `unknown`
- * (a state that nobody knows).
+ * (a state that nobody knows). `stale`: what was answered to the same question before, as where copies lag behind.
  */
 export type Mischief =
   | 'throttled'
@@ -21,6 +21,7 @@ export type Mischief =
   | 'extra'
   | 'nulls'
   | 'unknown'
+  | 'stale'
 
 export type Asked = Readonly<{ method: string; url: string; headers: IncomingHttpHeaders; body: string }>
 
@@ -135,6 +136,8 @@ export async function startMischief(target: string, dialect?: Dialect) {
   const far = new URL(target)
   let playing: Playing | null = null
   let done = 0
+  /** The first answer to each question since `play`. */
+  const earlier = new Map<string, Answer>()
 
   const forward = (asked: Asked, raw: Buffer) =>
     new Promise<IncomingMessage>((resolve, reject) => {
@@ -154,7 +157,10 @@ export async function startMischief(target: string, dialect?: Dialect) {
       headers: incoming.headers,
       body: raw.toString('latin1'),
     }
-    const current: Playing | null = playing && playing.left > 0 && playing.on(asked) ? playing : null
+    const question = `${asked.method} ${asked.url} ${asked.headers['x-amz-target'] ?? ''} ${asked.body}`
+    const isDue = playing && playing.left > 0 && playing.on(asked)
+    const isKnown = playing?.mischief !== 'stale' || earlier.has(question)
+    const current: Playing | null = isDue && isKnown ? playing : null
     if (current) {
       current.left -= 1
       done += 1
@@ -165,6 +171,10 @@ export async function startMischief(target: string, dialect?: Dialect) {
         const { status, headers, body } = refusal()
         return void reply.writeHead(status, headers).end(body)
       }
+      if (current?.mischief === 'stale') {
+        const { status, headers, body } = earlier.get(question)!
+        return void reply.writeHead(status, { ...headers, 'content-length': String(body.length) }).end(body)
+      }
       const answered = await forward(asked, raw)
       const status = answered.statusCode!
       const { 'transfer-encoding': _, ...headers } = answered.headers as Record<string, string>
@@ -172,6 +182,11 @@ export async function startMischief(target: string, dialect?: Dialect) {
       if (!current || /[?&]watch=/.test(asked.url)) {
         reply.writeHead(status, answered.headers).flushHeaders()
         reply.on('close', () => answered.destroy())
+        const parts: Buffer[] = []
+        answered.on('data', (part: Buffer) => parts.push(part))
+        answered.on('end', () => {
+          if (!earlier.has(question)) earlier.set(question, { status, headers, body: Buffer.concat(parts) })
+        })
         return void answered.pipe(reply)
       }
       const bytes: Buffer[] = []
@@ -211,6 +226,7 @@ export async function startMischief(target: string, dialect?: Dialect) {
       const left = more.times ?? (isOfAll ? Number.POSITIVE_INFINITY : 2)
       playing = { mischief, left, shift: more.shift ?? 0, on: more.on ?? (() => true) }
       done = 0
+      earlier.clear()
     },
     rest(): void {
       playing = null

@@ -122,6 +122,12 @@ describe.each(CHANGES)('%s', (id) => {
       else expect(changesOf(id, one)).toBe(changesOf(id, usual))
     },
   )
+  it('ends as it would have, when twice it is shown what was there before the change', async () => {
+    const usual = await baseline(id)
+    const one = await under(id, 'stale', { on: () => rig.hasChanged() })
+    if (!one.fault) expect(one.message).toBe(usual.message)
+    expect(changesOf(id, one)).toBeLessThanOrEqual(changesOf(id, usual))
+  })
   it.each(['slow', 'extra'] as const)('does the same when answers are %s', async (mischief) => {
     const usual = await baseline(id)
     const one = await under(id, mischief)
