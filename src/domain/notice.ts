@@ -59,8 +59,9 @@ export function notice(
   const known = new Map(Object.entries(incident?.alerts ?? {}))
   const news = alerts.flatMap((sent) => {
     const before = known.get(alertKey(sent))
-    // What is sent once more without a time began when it was received first.
-    const a = sent.undated && before?.status === sent.status ? { ...sent, startsAt: before.startsAt } : sent
+    // What is sent once more, or ends, without a time began when it was received first.
+    const goesOn = before?.status === sent.status || sent.status === 'resolved'
+    const a = sent.undated && before && goesOn ? { ...sent, startsAt: before.startsAt } : sent
     if (same(before, a) || stale(before, a)) return []
     known.set(alertKey(a), a)
     return [a]

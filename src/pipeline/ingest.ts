@@ -137,7 +137,8 @@ export function createIngest(deps: {
     }
     await Promise.all(Array.from({ length: LANES }, lane))
     // An alert may fire elsewhere than where it belongs now: the playbooks were changed meanwhile, or its labels.
-    for (const alert of batch.alerts)
+    const last = new Map(batch.alerts.map((alert) => [alertKey(alert), alert]))
+    for (const alert of last.values())
       if (alert.status === 'resolved') for (const id of await whereabouts.of(alert)) await tell(id, () => [alert])
     const { group, truncated } = batch
     if (!group) return

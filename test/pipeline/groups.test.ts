@@ -117,6 +117,29 @@ describe('a group that the sender says is resolved', () => {
   })
 })
 
+describe('a message that tells of one alert twice', () => {
+  const twice = (...statuses: ('firing' | 'resolved')[]) =>
+    w.ingest({ alerts: statuses.map((status) => alertOf({ status, undated: true })), truncated: 0 })
+
+  it('is believed in its last word, whether the alert was known or not', async () => {
+    await twice('resolved', 'firing')
+    expect(firing(await load())).toEqual(['f1'])
+    await twice('firing', 'resolved')
+    expect(firing(await load())).toEqual([])
+    await twice('resolved', 'firing')
+    expect((await load()).resolvedAt).toBeNull()
+    await twice('resolved', 'firing')
+    expect(firing(await load())).toEqual(['f1'])
+  })
+})
+
+it('an alert that ends without a time of its own has begun when it was first heard of', async () => {
+  await w.ingest({ alerts: [alertOf()], truncated: 0 })
+  const end = alertOf({ status: 'resolved', startsAt: '2026-01-02T05:00:00.000Z', undated: true })
+  await w.ingest({ alerts: [end], truncated: 0 })
+  expect(Object.values((await load()).alerts)).toMatchObject([{ status: 'resolved', startsAt: alertOf().startsAt }])
+})
+
 describe('what the source left out', () => {
   it('is what the latest message of the group says', async () => {
     await post(body(['f1'], { truncatedAlerts: 150 }))
