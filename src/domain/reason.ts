@@ -16,6 +16,8 @@ const SENTENCES = {
   lookup_failed: 'Slack could not say who you are just now, so nothing was decided. Press again in a moment.',
   lookup_limited:
     'Slack limits how often it may be asked who is in a group, so nothing was decided. Press again in a minute.',
+  lookup_refused:
+    'Slack refuses to say who you are or who is in a group, so nothing was decided. Pressing again does not help: tell whoever runs Keyturn.',
   message_unsettled: 'Slack is still being asked about this message, so nothing was decided. Press again in a moment.',
   no_key_at_terminal: 'The policy names no key for this person: see policy.breakGlass in keyturn.yaml.',
   no_such_incident: 'This incident is not known (any more).',

@@ -2,11 +2,12 @@ import type { WebClient } from '@slack/web-api'
 import type { Logger as Log } from 'pino'
 import { type Person, type Policy, standing } from '../domain/policy.ts'
 import type { Clock } from '../domain/ports.ts'
+import { adviceOf } from './refusal.ts'
 import { type Fault, faultOf, sleep as realSleep, type Sleep } from './send.ts'
 import { createTroubles, type Troubles } from './troubles.ts'
 
 /** Why Slack could not say who somebody is. */
-type Unknown = 'lookup_failed' | 'lookup_limited' | 'organisation_unclear'
+type Unknown = 'lookup_failed' | 'lookup_limited' | 'lookup_refused' | 'organisation_unclear'
 /** What Slack says of a person now, or why it cannot say. */
 export type LookUp = { ok: true; person: Person } | { ok: false; reason: Unknown }
 
@@ -107,6 +108,7 @@ export function createPeople(deps: {
       if (standing(policy, lists, { user: id, usergroups }, clock()).length === 0) throw one.error
       log.warn({ err: one.error, group: one.group }, 'a group could not be asked; who pressed may decide without it')
     }
+    if (asked.every((one) => 'member' in one)) troubles.over('look-ups')
     const flags = user as typeof user & { is_workflow_bot?: boolean }
     const person: Person = {
       user: id,
@@ -129,8 +131,19 @@ export function createPeople(deps: {
         return await Promise.race([ask(user, lists, clock() + timeout), late.promise])
       } catch (err) {
         log.warn({ err, user }, 'person not looked up, so the click is refused')
-        const limited = err instanceof Unanswered && err.fault.kind === 'limited'
-        return { ok: false, reason: limited ? 'lookup_limited' : 'lookup_failed' }
+        const fault = err instanceof Unanswered ? err.fault : null
+        if (fault?.kind === 'refused') {
+          const { error, detail } = fault
+          // About this one person, and no trouble of all.
+          if (!error.startsWith('user_'))
+            troubles.report(
+              'look-ups',
+              `Decisions are refused, since Slack does not say who somebody is: ${adviceOf(error)}.`,
+              { error, detail },
+            )
+          return { ok: false, reason: 'lookup_refused' }
+        }
+        return { ok: false, reason: fault?.kind === 'limited' ? 'lookup_limited' : 'lookup_failed' }
       } finally {
         clearTimeout(timer)
       }

@@ -81,7 +81,7 @@ describe('cannot say, and so refuses, when', () => {
     expect(has('warn', 'refused')).toBe(true)
   })
 
-  it.each([[{ outage: '503' }], [{ errorAfterCommit: 9 }], [{ refuse: { 'usergroups.users.list': 'missing_scope' } }]])(
+  it.each([[{ outage: '503' }], [{ errorAfterCommit: 9 }]])(
     'the members of a group are not to be had: %j',
     async (faults) => {
       const { people } = await desk({ faults: { ...faults, methods: ['usergroups.users.list'] } as never })
@@ -97,10 +97,22 @@ describe('cannot say, and so refuses, when', () => {
   it.each(['user_not_found', 'user_not_visible', 'missing_scope', 'token_revoked'])(
     'it says %s of the person',
     async (error) => {
-      const { people } = await desk({ faults: { refuse: { 'users.info': error } } })
-      expect(await people.lookUp(ADA)).toEqual(failed)
+      const { people, troubles } = await desk({ faults: { refuse: { 'users.info': error } } })
+      expect(await people.lookUp(ADA)).toEqual({ ok: false, reason: 'lookup_refused' })
+      expect(troubles.all()).toHaveLength(error.startsWith('user_') ? 0 : 1)
     },
   )
+
+  it('it refuses to list a group, which is said with what to do until it lists it again', async () => {
+    const { sandbox, people, troubles } = await desk({
+      faults: { refuse: { 'usergroups.users.list': 'missing_scope' } },
+    })
+    expect(await people.lookUp(ADA)).toEqual({ ok: false, reason: 'lookup_refused' })
+    expect(troubles.all()).toEqual([expect.stringContaining('add the scope to the app as in manifest.yaml')])
+    sandbox.faults({ refuse: {} })
+    expect(await people.lookUp(ADA)).toMatchObject({ ok: true })
+    expect(troubles.all()).toEqual([])
+  })
 
   it('Slack answers too late', async () => {
     const { people } = await desk({ faults: { slowMs: 400 } }, policy, 30)
@@ -108,7 +120,7 @@ describe('cannot say, and so refuses, when', () => {
   })
 
   it('there is no such user', async () => {
-    expect(await (await desk()).people.lookUp('U0NOBODY')).toEqual(failed)
+    expect(await (await desk()).people.lookUp('U0NOBODY')).toEqual({ ok: false, reason: 'lookup_refused' })
   })
 })
 
@@ -205,7 +217,7 @@ it('lets whoever is named or on call decide while a group cannot be asked', asyn
   })
   const { people } = await desk({ faults: { refuse: { 'usergroups.users.list': 'missing_scope' } } }, given)
   for (const who of [ADA, ONA]) expect(await people.lookUp(who!, ['data'])).toMatchObject({ ok: true })
-  expect(await people.lookUp(SAM, ['data'])).toEqual({ ok: false, reason: 'lookup_failed' })
+  expect(await people.lookUp(SAM, ['data'])).toEqual({ ok: false, reason: 'lookup_refused' })
 })
 
 it('reads a group to its end when Slack gives it in pages', async () => {
