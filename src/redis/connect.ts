@@ -23,7 +23,7 @@ const PATIENCE = 2500
  * A connection on which nothing comes for so long, though something was asked, leads nowhere, in milliseconds: whoever was at its
  * other end is gone without a word. A job is waited for in pieces of 10 s (BullMQ's `maximumBlockTimeout`).
  */
-const SILENCE = { hasty: 2 * PATIENCE, patient: 30_000 }
+const SILENCE = { hasty: 4 * PATIENCE, patient: 30_000 }
 
 const retry = (times: number) => Math.min(100 * times, 1000)
 
