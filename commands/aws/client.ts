@@ -5,11 +5,8 @@ import { credentialsOf } from './credentials.ts'
 import { isExpired, isMute, isPassing, isThrottled, isUntouched, NoCredentials, retell } from './refusals.ts'
 import { sentenceOf } from './sentence.ts'
 
-/** What every AWS connection has. Without both secrets the SDK's own chain is asked: role, profile, instance. */
-export const awsSettings = {
-  region: z.string().min(1),
-  /** For a server that speaks the same protocol, on premises or in a test. */
-  endpoint: z.url().optional(),
+/** Who a request to AWS is from. Without both secrets the SDK's own chain is asked: role, profile, instance. */
+export const awsIdentity = {
   accessKeyIdFrom: z.string().optional(),
   secretAccessKeyFrom: z.string().optional(),
   /** The role to take on (STS AssumeRole), such as one of another account. A run's session is cut to its plan. */
@@ -29,6 +26,14 @@ export const awsSettings = {
     .optional(),
   /** Like `endpoint`, for STS. */
   stsEndpoint: z.url().optional(),
+}
+
+/** What every AWS connection has. */
+export const awsSettings = {
+  region: z.string().min(1),
+  /** For a server that speaks the same protocol, on premises or in a test. */
+  endpoint: z.url().optional(),
+  ...awsIdentity,
   /** The first wait after a refusal for too many requests, in milliseconds; each next one may be twice as long, up to 20 s. */
   backoffMs: z.number().int().min(1).max(20_000).default(200),
 }

@@ -4,6 +4,7 @@ import type { ConnectionOptions } from 'node:tls'
 import { generateAuthTokenFromCredentialsProvider } from 'aws-msk-iam-sasl-signer-js'
 import type { KafkaConfig, OauthbearerProviderResponse } from 'kafkajs'
 import { z } from 'zod'
+import { awsIdentity } from '../aws/client.ts'
 import { credentialsOf } from '../aws/credentials.ts'
 
 const File = z.string().refine((path) => isAbsolute(path) && !path.includes('\0'), 'write an absolute path')
@@ -79,21 +80,7 @@ export const Sasl = z.discriminatedUnion(
       /** Amazon MSK and MSK Serverless: a token that is signed with AWS credentials. */
       mechanism: z.literal('aws-msk-iam'),
       region: z.string().min(1),
-      accessKeyIdFrom: z.string().optional(),
-      secretAccessKeyFrom: z.string().optional(),
-      roleArn: z
-        .string()
-        .regex(/^arn:aws[\w-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,512}$/, 'the ARN of a role')
-        .optional(),
-      externalId: z
-        .string()
-        .regex(/^[\w+=,.@:/-]{2,1224}$/)
-        .optional(),
-      roleSessionName: z
-        .string()
-        .regex(/^[\w+=,.@-]{2,64}$/)
-        .optional(),
-      stsEndpoint: z.url().optional(),
+      ...awsIdentity,
     }),
   ],
   {
