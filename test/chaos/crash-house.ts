@@ -59,7 +59,7 @@ export function startHouses(
     policy: {
       approvers: { 'data-oncall': { usergroups: ['S0000DATA'] } },
       quorum: { medium: QUORUM },
-      proposalMinutes: 0.8,
+      proposalMinutes: 0.4,
     },
     node: ['--import', preload],
     spawned,

@@ -20,7 +20,7 @@ import { Violation } from './violation.ts'
 const IN_FLIGHT = 4
 const EVERY = 4000
 /** Within so many milliseconds every point of a run is passed, and after the last kill everything is told. */
-const REACHED = 150_000
+const REACHED = 90_000
 const HEALED = 60_000
 /** So long nothing may wait any more until it counts as told: the next card of a thread is a second away. */
 const CALM = 2500

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -209,7 +209,7 @@ export async function startWorld(options: Options) {
     ): Promise<number> {
       const body = {
         version: '4',
-        groupKey: 'g',
+        groupKey: JSON.stringify(alerts.map(({ labels }) => labels)),
         status: 'firing',
         receiver: 'keyturn',
         groupLabels: {},
@@ -224,7 +224,8 @@ export async function startWorld(options: Options) {
           startsAt: '2026-11-21T03:00:00Z',
           endsAt: status === 'resolved' ? '2026-11-21T03:10:00Z' : '0001-01-01T00:00:00Z',
           generatorURL: 'http://127.0.0.1/graph',
-          fingerprint: Buffer.from(JSON.stringify(labels)).toString('hex').slice(-32),
+          // As in the field, no two sets of labels have the same.
+          fingerprint: createHash('sha256').update(JSON.stringify(labels)).digest('hex').slice(0, 16),
         })),
       }
       const answer = await fetch(to, {
