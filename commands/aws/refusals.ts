@@ -47,7 +47,8 @@ export class NoCredentials extends Error {
 
 /**
  * Refused before anything was done, since there were too many requests: "Common Error Types" of each API reference, and S3's
- * "List of error codes". LimitExceededException is not among them: DynamoDB and others mean a quota by it.
+ * "List of error codes". LimitExceededException is not among them: it may be a quota, or in DynamoDB too many tables
+ * that change at once, so it is not sent again by itself.
  */
 const THROTTLED = new Set([
   ...['Throttling', 'ThrottlingException', 'ThrottledException', 'RequestThrottled', 'RequestThrottledException'],

@@ -1,11 +1,10 @@
-import { LimitExceededException, ResourceInUseException, UpdateTableCommand } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import { defineChange, Refused } from '../../src/domain/command.ts'
-import { answered } from '../aws/answered.ts'
 import { dynamodb } from './connection.ts'
 import { changing } from './rights.ts'
 import { settle } from './settle.ts'
 import { ceilingOf, describe, HOURS_PER_MONTH, monthly, show, type Table, type Units } from './table.ts'
+import { update } from './update.ts'
 
 type Data = Readonly<{
   connection: string
@@ -95,17 +94,7 @@ export const goOnDemand = defineChange({
           `${data.table} is ${now.status}${now.onDemand ? ' and on demand with another maximum' : ''} now.`,
         )
       const input = { TableName: data.table, BillingMode: 'PAY_PER_REQUEST' as const, OnDemandThroughput }
-      try {
-        await answered(`UpdateTable ${data.table}`, ctx.signal, () =>
-          client.tables.send(new UpdateTableCommand(input), { abortSignal: ctx.signal }),
-        )
-      } catch (error) {
-        if (error instanceof LimitExceededException)
-          throw new Refused(
-            `DynamoDB refuses it for a quota of the account or the table, or since too many tables change at once: ${error.message}`,
-          )
-        if (!(error instanceof ResourceInUseException)) throw error
-      }
+      await update(client.tables, input, ctx.signal)
       return 'sent'
     })
     await ctx.step('wait', () =>

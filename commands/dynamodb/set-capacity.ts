@@ -1,12 +1,11 @@
-import { LimitExceededException, ResourceInUseException, UpdateTableCommand } from '@aws-sdk/client-dynamodb'
 import { z } from 'zod'
 import { defineChange, type ReadContext, Refused } from '../../src/domain/command.ts'
-import { answered } from '../aws/answered.ts'
 import { dynamodb } from './connection.ts'
 import { changing } from './rights.ts'
 import { kindOf, type Move, move, moveOf, targetsOf, unitsOf } from './scaling.ts'
 import { settle } from './settle.ts'
 import { ceilingOf, describe, HOURS_PER_MONTH, monthly, same, show, type Table, type Units } from './table.ts'
+import { update } from './update.ts'
 
 /** An index that gets other units. */
 type Raised = Readonly<{ name: string; from: Units; to: Units }>
@@ -176,18 +175,7 @@ export const setCapacity = defineChange({
           })),
         }),
       }
-      try {
-        await answered(`UpdateTable ${data.table}`, ctx.signal, () =>
-          client.tables.send(new UpdateTableCommand(input), { abortSignal: ctx.signal }),
-        )
-      } catch (error) {
-        if (error instanceof LimitExceededException)
-          throw new Refused(
-            `DynamoDB refuses it for a quota of the account or the table, or since too many tables change at once: ${error.message}`,
-          )
-        // It was sent again after a lost reply, or somebody was faster; the wait tells which.
-        if (!(error instanceof ResourceInUseException)) throw error
-      }
+      await update(client.tables, input, ctx.signal)
       return 'sent'
     })
     await ctx.step('wait', () =>

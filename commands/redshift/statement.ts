@@ -16,7 +16,7 @@ import { mayHaveLanded } from '../aws/client.ts'
 import { outlive } from '../aws/outlive.ts'
 import { nameOf, type Settings } from './connection.ts'
 
-/** One statement of the Data API. Its name is also its token: sent again within eight hours, it runs once. */
+/** One statement of the Data API. Its name is also its token: sent again soon, it runs once; for how long no page says. */
 export type Statement = Readonly<{ name: string; sql: string; asked: string }>
 
 /** A statement whose name follows from what it does, where, and when it was asked for. */
@@ -27,7 +27,7 @@ export function statement(settings: Settings, sql: string, requestedAt: Date): S
   return { name: `keyturn-${createHash('sha256').update(what).digest('hex').slice(0, 40)}`, sql, asked }
 }
 
-/** "Considerations when calling the Data API": a statement is known for 24 hours, its token for 8. */
+/** "Considerations when calling the Data API": a statement is known for 24 hours. That its token is for 8 could not be checked. */
 const KNOWN_MS = 24 * 3600 * 1000
 
 export const isForgotten = (it: Pick<Statement, 'asked'>, now: Date): boolean =>
